@@ -14,7 +14,6 @@ from dagster_pipes import (
     PipesS3MessageWriter,
     open_dagster_pipes,
 )
-from pyspark.sql import SparkSession
 
 from phase5_ops.engines.partials import json_digest
 from phase5_ops.spark.ledger_audit import audit_ledger
@@ -35,6 +34,8 @@ def _open() -> PipesContext:
 
 def main() -> None:
     """Carries out the order that Dagster gives."""
+    from pyspark.sql import SparkSession  # only a job needs it there
+
     with _open() as pipes:
         order = pipes.get_extra("order")
         spark = SparkSession.builder.appName(f"phase5 {order['scan']}").getOrCreate()

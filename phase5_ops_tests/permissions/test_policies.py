@@ -37,13 +37,16 @@ from phase5_ops.gate.state.items import Fate
 from phase5_ops.gate.state.setup import initialise
 from phase5_ops.permissions import gate as iam
 from phase5_ops.permissions.purposes import Purpose, policy_for
-from phase5_ops.policy import DeployedPolicy, NotificationPolicy, PromotionPolicy
+from phase5_ops.policy import DeployedPolicy, EnginePolicy, NotificationPolicy, PromotionPolicy, SparkPolicy
 from phase5_ops.settings import ConfigurationError, ProbeUser, ProbeUsers, ReadingSettings, Settings, load_settings
 from phase5_ops_tests.gate.own_aws import DIGEST, NOW, RELEASE
 from phase5_ops_tests.gate.people import Desk
 
 KEY_ID = "0987dcba-09fe-87dc-65ba-ab0987654321"
 MACHINE = "arn:aws:states:us-west-2:123456789012:stateMachine:promote"
+SPARK = SparkPolicy(
+    application_id="00fm4oe0607u5a1d", role_arn="arn:aws:iam::123456789012:role/spark", entry_point="s3://kept/job.py"
+)
 TARGETS = {
     "record": {},
     "eventbridge": {"event_bus": "releases"},
@@ -56,6 +59,7 @@ TARGETS = {
 #: Which policy a module's declared actions belong into; a package stands for all its modules.
 PURPOSES = {
     "phase5_ops.aws": {Purpose.readiness},
+    "phase5_ops.engines": {Purpose.readiness},
     "phase5_ops.probing": {Purpose.readiness},
     "phase5_ops.sections.isolation": {Purpose.readiness},
     "phase5_ops.gate.state.setup": {Purpose.init},
@@ -106,6 +110,7 @@ def whole(target: str = "record") -> Settings:
             "runbook": "s3://docs/runbook.md",
             "deployed": DeployedPolicy(digest_parameter="/deployed"),
             "notifications": NotificationPolicy(sns_topic_arn="arn:aws:sns:us-west-2:123456789012:phase5"),
+            "engine": EnginePolicy(log_scan="spark", partials="s3://kept/partials", spark=SPARK),
             "logs": settings.logs.model_copy(update={"archives": ("s3://archive/logs",)}),
         }
     )
