@@ -107,7 +107,7 @@ def _verdict_opens(row: Row, verdict: Verdict, policy: GatePolicy) -> bool:
 
 
 def _waived(row: Row, result: StoredResult, inputs: GateInputs) -> WaivedRow:
-    if inputs.release is None or not row.waivable:
+    if inputs.release is None or not row.waivable or not inputs.waivers:
         return WaivedRow(waived=False, used=(), uncovered=closing_findings(row, result.findings, inputs.policy), refused=())
     return waive(row, result.findings, inputs.waivers, release_digest=inputs.release.digest, policy=inputs.policy, now=inputs.now)
 

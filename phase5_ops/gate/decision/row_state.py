@@ -7,6 +7,7 @@ policy, and not too long ago.
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import cache
 from operator import attrgetter
 
 from phase5_ops.checklist import DEFAULT_MAX_AGE_HOURS, Row
@@ -27,8 +28,13 @@ _FLAGS = {Verdict.PASS: (True,), Verdict.WARN: (False, True)}
 
 def max_age(row: Row, policy: GatePolicy) -> timedelta:
     """How old the evidence of a row may be: the policy's age, or the row's own where that is shorter."""
-    own = row.max_age_hours if row.max_age_hours != DEFAULT_MAX_AGE_HOURS else policy.max_evidence_age_hours
-    return timedelta(hours=min(own, policy.max_evidence_age_hours))
+    most = policy.max_evidence_age_hours
+    return _hours(most if row.max_age_hours == DEFAULT_MAX_AGE_HOURS else min(row.max_age_hours, most))
+
+
+@cache
+def _hours(hours: float) -> timedelta:
+    return timedelta(hours=hours)
 
 
 def state_problems(row: Row, result: StoredResult | None, inputs: GateInputs) -> tuple[Reason, ...]:
@@ -81,10 +87,9 @@ def _evidence_problems(row: Row, result: StoredResult, bundle: Bundle | None) ->
         yield GateReason.RESULT_WITHOUT_EVIDENCE.closes(row.id, row.check, "it does not name its table and its stored verdict")
     if bundle is None:
         return  # said once, for the release
-    for asset, digest in sorted(result.tables.items()):
-        if bundle.tables.get(asset) != digest:
-            seen = f"judged from {digest}, stored is {bundle.tables.get(asset)}"
-            yield GateReason.RESULT_NOT_OF_THE_EVIDENCE.closes(row.id, asset, seen)
+    for asset, digest in sorted(each for each in result.tables.items() if bundle.tables.get(each[0]) != each[1]):
+        seen = f"judged from {digest}, stored is {bundle.tables.get(asset)}"
+        yield GateReason.RESULT_NOT_OF_THE_EVIDENCE.closes(row.id, asset, seen)
     stored = bundle.verdicts.get(row.check)
     if stored is None or stored.digest != result.verdict_file:
         seen = f"verdict file {result.verdict_file}, stored is {stored.digest if stored else None}"

@@ -46,6 +46,8 @@ def differences(
         if before is None or present is None:
             found.append(f"row {row} is {'not in what was signed' if before is None else 'no longer there'}")
             continue
+        if present == before:
+            continue
         if present.verdict.severity > before.verdict.severity:
             found.append(f"row {row} is {present.verdict}, signed {before.verdict}")
         found += [f"row {row} has {code} {subject}" for code, subject in sorted(present.findings - before.findings)]
@@ -128,44 +130,52 @@ def proved_times(sign_offs: Iterable[SignOff]) -> dict[str, datetime]:
 def _problems_of(
     off: SignOff, *, statement_digest: str, release: Release, void: tuple[str, ...], policy: GatePolicy, now: datetime
 ) -> list[Problem]:
+    found = _found_in(off, statement_digest, release, void, policy, now)
+    first = next(found, None)
+    if first is None:
+        return []
     who = f"by {off.identity or 'nobody known'} at {iso(off.signed_at)}"
-    skew = timedelta(seconds=policy.clock_skew_seconds)
-    revoked = revocation_problem(off.key_revoked_at, off.proved_at)
-    unproved = f" ({off.unproved})" if off.unproved else ""
-    tests: list[tuple[bool, ReasonCode, str]] = [
-        (off.key_role is None, SignOffReason.SIGNATURE_INVALID, who),
-        (off.key_role not in (None, off.role), SignOffReason.SIGNATURE_OF_ANOTHER_ROLE, f"{who} with the key of {off.key_role}"),
-        *_about_another(off, release, who),
-        (
-            off.statement_digest != statement_digest,
-            SignOffReason.SIGNATURE_OF_ANOTHER_STATEMENT,
-            f"{who} over {off.statement_digest}, the statement is {statement_digest}",
-        ),
-        (bool(void), SignOffReason.SIGNATURE_VOID, f"{who}: {'; '.join(void)}"),
-        (now - off.signed_at >= timedelta(days=policy.sign_off_days), SignOffReason.SIGNATURE_EXPIRED, who),
-        (off.signed_at - now > skew, SignOffReason.SIGNATURE_FROM_THE_FUTURE, who),
-        (
-            off.frozen_at is not None and off.signed_at < off.frozen_at,
-            SignOffReason.SIGNATURE_BEFORE_STATEMENT,
-            f"{who}, what it signs is of {iso(off.frozen_at) if off.frozen_at else ''}",
-        ),
-        (revoked is not None, SignOffReason.SIGNATURE_KEY_REVOKED, f"{who}: the key {revoked}{unproved}"),
-        (not off.identity.strip(), SignOffReason.SIGNER_UNKNOWN, who),
-    ]
-    return [(code, seen) for failed, code, seen in tests if failed]
+    return [(code, who + more) for code, more in (first, *found)]
 
 
-def _about_another(off: SignOff, release: Release, who: str) -> Iterator[tuple[bool, ReasonCode, str]]:
+def _found_in(  # noqa: PLR0917 - see `_problems_of`
+    off: SignOff, statement_digest: str, release: Release, void: tuple[str, ...], policy: GatePolicy, now: datetime
+) -> Iterator[tuple[ReasonCode, str]]:
+    """What is wrong with a signature alone, and what is to be said of it after who signed and when."""
+    if off.key_role is None:
+        yield SignOffReason.SIGNATURE_INVALID, ""
+    elif off.key_role != off.role:
+        yield SignOffReason.SIGNATURE_OF_ANOTHER_ROLE, f" with the key of {off.key_role}"
+    yield from _about_another(off, release)
+    if off.statement_digest != statement_digest:
+        seen = f" over {off.statement_digest}, the statement is {statement_digest}"
+        yield SignOffReason.SIGNATURE_OF_ANOTHER_STATEMENT, seen
+    if void:
+        yield SignOffReason.SIGNATURE_VOID, f": {'; '.join(void)}"
+    if now - off.signed_at >= timedelta(days=policy.sign_off_days):
+        yield SignOffReason.SIGNATURE_EXPIRED, ""
+    if off.signed_at - now > timedelta(seconds=policy.clock_skew_seconds):
+        yield SignOffReason.SIGNATURE_FROM_THE_FUTURE, ""
+    if off.frozen_at is not None and off.signed_at < off.frozen_at:
+        yield SignOffReason.SIGNATURE_BEFORE_STATEMENT, f", what it signs is of {iso(off.frozen_at)}"
+    if (revoked := revocation_problem(off.key_revoked_at, off.proved_at)) is not None:
+        unproved = f" ({off.unproved})" if off.unproved else ""
+        yield SignOffReason.SIGNATURE_KEY_REVOKED, f": the key {revoked}{unproved}"
+    if not off.identity.strip():
+        yield SignOffReason.SIGNER_UNKNOWN, ""
+
+
+def _about_another(off: SignOff, release: Release) -> Iterator[tuple[ReasonCode, str]]:
     """Whether the signed bytes are about something else; bytes that cannot be read are, if a key signed them."""
     if off.release is None:
-        seen = f"{who} for a statement that cannot be read"
-        yield off.key_role is not None, SignOffReason.SIGNATURE_OF_ANOTHER_RELEASE, seen
+        if off.key_role is not None:
+            yield SignOffReason.SIGNATURE_OF_ANOTHER_RELEASE, " for a statement that cannot be read"
         return
-    named = f"{off.release.name} {off.release.digest}"
-    other = (off.release.name, off.release.digest) != (release.name, release.digest)
-    yield other, SignOffReason.SIGNATURE_OF_ANOTHER_RELEASE, f"{who} for {named}"
-    seen = f"{who} for {off.release.environment}, not for {release.environment}"
-    yield off.release.environment != release.environment, SignOffReason.SIGNATURE_OF_ANOTHER_ENVIRONMENT, seen
+    if (off.release.name, off.release.digest) != (release.name, release.digest):
+        yield SignOffReason.SIGNATURE_OF_ANOTHER_RELEASE, f" for {off.release.name} {off.release.digest}"
+    if off.release.environment != release.environment:
+        seen = f" for {off.release.environment}, not for {release.environment}"
+        yield SignOffReason.SIGNATURE_OF_ANOTHER_ENVIRONMENT, seen
 
 
 def _repeated(off: SignOff, good: Iterable[SignOff]) -> list[Problem]:

@@ -6,7 +6,7 @@ are never waived, and neither are the rows that the checklist says may not be. P
 before; `signed_by` is the role whose key made it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -48,8 +48,10 @@ def pair_of(text: str, found: Iterable[Finding]) -> frozenset[Pair]:
     return pairs
 
 
-def closing_findings(row: Row, findings: Iterable[Finding], policy: GatePolicy) -> tuple[Finding, ...]:
+def closing_findings(row: Row, findings: Collection[Finding], policy: GatePolicy) -> tuple[Finding, ...]:
     """The findings that keep the row closed: those that block, and warnings where the policy lets WARN block."""
+    if not findings:
+        return ()
     closed_by_warning = row.id in policy.warn_blocks
     return tuple(f for f in findings if f.verdict.blocks or (closed_by_warning and f.verdict is Verdict.WARN))
 
@@ -111,12 +113,14 @@ def waive(
     return WaivedRow(bool(closing) and not uncovered, tuple(used), uncovered, refused)
 
 
-def unmatched(waivers: Iterable[Waiver], closing: Mapping[str, Iterable[Finding]]) -> list[tuple[str, Pair]]:
+def unmatched(waivers: Collection[Waiver], closing: Mapping[str, Iterable[Finding]]) -> list[tuple[str, Pair]]:
     """The pairs of waivers that match no closing finding of their row, as (waiver id, pair), in order.
 
     Args:
         waivers: those of the release.
         closing: row id -> its closing findings.
     """
+    if not waivers:
+        return []
     found = {row: {(f.code, f.subject) for f in findings} for row, findings in closing.items()}
     return sorted((w.id, pair) for w in waivers for pair in w.pairs if pair not in found.get(w.row, set()))
