@@ -12,11 +12,14 @@ import os
 import re
 import threading
 import time
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import boto3
@@ -162,23 +165,68 @@ def within(seconds: float, call: Callable[[], Any], *, late: str) -> Any:  # noq
     Raises:
         DeadlineExceeded: with the words of `late`.
     """
-    outcome: list[Any] = []
-    failure: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            outcome.append(call())
-        except BaseException as error:  # noqa: BLE001 - handed to the caller below
-            failure.append(error)
-
-    worker = threading.Thread(target=run, daemon=True, name="aws-read")
-    worker.start()
-    worker.join(seconds)
-    if failure:
-        raise failure[0]
-    if not outcome:
+    try:
+        caller = _IDLE.pop()
+    except IndexError:
+        caller = _Caller()
+    ended = caller.make(call, seconds)
+    if ended is None:
         raise DeadlineExceeded(late)
-    return outcome[0]
+    _IDLE.append(caller)
+    if ended.failure is not None:
+        raise ended.failure
+    return ended.outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    outcome: Any = None
+    failure: BaseException | None = None
+
+
+class _Caller:
+    """A daemon thread that makes one call after the other; one whose call was late is not given another."""
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[Callable[[], Any]] = SimpleQueue()
+        self._ended: SimpleQueue[_Ended] = SimpleQueue()
+        self._given_up = False
+        threading.Thread(target=self._run, daemon=True, name="aws-read").start()
+
+    def make(self, call: Callable[[], Any], seconds: float) -> _Ended | None:
+        """How the call ended; None if it did not in time."""
+        self._calls.put(call)
+        ended = None
+        try:
+            ended = self._ended.get(timeout=seconds)
+        except Empty:
+            pass
+        finally:  # also where the wait is interrupted
+            self._given_up = ended is None
+        return ended
+
+    def _run(self) -> None:
+        while not self._given_up:
+            try:
+                call = self._calls.get(timeout=_IDLE_SECONDS)
+            except Empty:
+                with suppress(ValueError):  # another thread has just taken it: a call will come
+                    _IDLE.remove(self)
+                    return
+                continue
+            try:
+                ended = _Ended(call())
+            except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for it
+                ended = _Ended(failure=error)
+            del call  # what it holds is not kept until the next one comes
+            self._ended.put(ended)
+            del ended
+
+
+#: Threads that wait for a call. A fork has none of them.
+_IDLE: deque[_Caller] = deque()
+_IDLE_SECONDS = 1.0
+os.register_at_fork(after_in_child=_IDLE.clear)
 
 
 class AwsReader:
@@ -200,7 +248,7 @@ class AwsReader:
         self._clients: dict[tuple[str, str | None], BaseClient] = {}
         self._lock = threading.Lock()
         self._whole: dict[str, Answer] = {}
-        self._reading_once = threading.Lock()
+        self._reading_once: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     @property
     def region(self) -> str:
@@ -276,7 +324,9 @@ class AwsReader:
 
     def once(self, name: str, read: Callable[[], Answer]) -> Answer:
         """The first complete answer of `read` under this name, kept for later calls; after a failure it is read again."""
-        with self._reading_once:  # other threads wait for the answer
+        with self._lock:
+            one_at_a_time = self._reading_once[name]
+        with one_at_a_time:  # other threads wait for the answer
             if name not in self._whole:
                 answer = read()
                 if answer.read.status is not ReadStatus.OK:
