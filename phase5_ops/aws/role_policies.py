@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.aws.tables import describe_table
+from phase5_ops.aws.tables import describe_table_once
 from phase5_ops.reads import Read, ReadStatus
 
 #: Needed on every table that is judged, and its stream.
@@ -103,7 +103,7 @@ def read_table_policies(reader: AwsReader, tables: Iterable[str]) -> tuple[list[
 
 
 def _policies_of(reader: AwsReader, table: str) -> tuple[list[TablePolicy], list[Read]]:
-    described = describe_table(reader, table)
+    described = describe_table_once(reader, table)
     if described.read.status is ReadStatus.NOT_FOUND:
         return [], []
     reads = [described.read]

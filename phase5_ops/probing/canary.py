@@ -13,12 +13,15 @@ from typing import Any
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.probing.canary_intent import CanaryPlace, decision_trace, is_ours
-from phase5_ops.probing.dynamo import delete_items, put_items, query_partition
+from phase5_ops.probing.dynamo import change_items, delete_items, put_items, query_partition
 from phase5_ops.probing.guard import REASON_PREFIX
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import Tables
 
 log = logging.getLogger(__name__)
+
+#: Under which name a run shares that it removed all that was left over; so it stays while the run holds the lease.
+NOTHING_LEFT_OVER = "no canary intents are left over"
 
 
 def put(reader: AwsReader, tables: Tables, items: Sequence[dict[str, Any]]) -> list[Read]:
@@ -41,11 +44,9 @@ def remove(reader: AwsReader, tables: Tables, intents: Iterable[tuple[CanaryPlac
     ids = {intent for _, intent in acted}
     reads: list[Read] = []
     if acted:
-        reads += delete_items(reader, tables.execution_attempts, [_key(place, f"EXECUTION#{intent}") for place, intent in acted])
-        reads += delete_items(reader, tables.execution_outcomes, [_key(place, f"OUTCOME#{intent}") for place, intent in acted])
-        for place in sorted({place for place, _ in acted}, key=lambda place: place.partition):
-            reads += _remove_notes(reader, tables.internal_notes, place, lambda note: _names_one(note, ids))
-        reads += delete_items(reader, tables.signals, [key for place, intent in acted for key in _signal_keys(place, intent)])
+        places = sorted({place for place, _ in acted}, key=lambda place: place.partition)
+        notes, reads = _find_notes(reader, tables.internal_notes, places, lambda note: _names_one(note, ids))
+        reads += _remove_caused(reader, tables, acted, notes)
     going = chosen if all(read.status is ReadStatus.OK for read in reads) else [c for c in chosen if c[1] not in executed]
     return reads + delete_items(reader, tables.action_intent, [_key(place, f"ACTION_INTENT#{intent}") for place, intent in going])
 
@@ -55,23 +56,40 @@ def remove_made(reader: AwsReader, tables: Tables, place: CanaryPlace, intent: s
 
     The id is the platform's own; the caller knows from the ledger that it came from a planted decision.
     """
-    key = [_key(place, f"{prefix}#{intent}") for prefix in ("EXECUTION", "OUTCOME", "ACTION_INTENT")]
-    reads = delete_items(reader, tables.execution_attempts, key[:1])
-    reads += delete_items(reader, tables.execution_outcomes, key[1:2])
-    reads += _remove_notes(reader, tables.internal_notes, place, lambda note: note.startswith(f"{REASON_PREFIX}PHASE5_"))
-    reads += delete_items(reader, tables.signals, _signal_keys(place, intent))
-    return reads + delete_items(reader, tables.action_intent, key[2:])
+    planted = f"{REASON_PREFIX}PHASE5_"
+    notes, reads = _find_notes(reader, tables.internal_notes, [place], lambda note: note.startswith(planted))
+    reads += _remove_caused(reader, tables, [(place, intent)], notes)
+    return reads + delete_items(reader, tables.action_intent, [_key(place, f"ACTION_INTENT#{intent}")])
 
 
 def _names_one(note: str, intents: Iterable[str]) -> bool:
     return REASON_PREFIX in note and any(intent in note for intent in intents)
 
 
-def _remove_notes(reader: AwsReader, table: str, place: CanaryPlace, is_ours: Callable[[str], bool]) -> list[Read]:
-    """Removes the notes whose content is ours."""
-    notes, read = query_partition(reader, table, place.partition, beginning="NOTE#")
-    ours = [note for note in notes if is_ours(note.get("content", {}).get("S", ""))]
-    return [read, *delete_items(reader, table, [{"pk": note["pk"], "sk": note["sk"]} for note in ours])]
+def _find_notes(
+    reader: AwsReader, table: str, places: Iterable[CanaryPlace], is_ours: Callable[[str], bool]
+) -> tuple[list[dict[str, Any]], list[Read]]:
+    """The keys of the notes whose content is ours."""
+    keys, reads = [], []
+    for place in places:
+        notes, read = query_partition(reader, table, place.partition, beginning="NOTE#")
+        keys += [{"pk": note["pk"], "sk": note["sk"]} for note in notes if is_ours(note.get("content", {}).get("S", ""))]
+        reads.append(read)
+    return keys, reads
+
+
+def _remove_caused(
+    reader: AwsReader, tables: Tables, acted: Iterable[tuple[CanaryPlace, str]], notes: Sequence[dict[str, Any]]
+) -> list[Read]:
+    """Removes what these intents caused, and these notes."""
+    ours = list(acted)
+    removed = {
+        tables.execution_attempts: [_key(place, f"EXECUTION#{intent}") for place, intent in ours],
+        tables.execution_outcomes: [_key(place, f"OUTCOME#{intent}") for place, intent in ours],
+        tables.internal_notes: notes,
+        tables.signals: [key for place, intent in ours for key in _signal_keys(place, intent)],
+    }
+    return change_items(reader, removed=removed)
 
 
 def _signal_keys(place: CanaryPlace, intent: str) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ Item = Mapping[str, Any]
 
 BATCH_ITEMS = 25  # the most that one BatchWriteItem takes
 _BATCH_TRIES = 5
+_NOTHING: Mapping[str, Sequence[Item]] = {}
 
 
 def query_partition(
@@ -56,17 +57,45 @@ def delete_items(reader: AwsReader, table: str, keys: Sequence[Item]) -> list[Re
     return _write(reader, table, [{"DeleteRequest": {"Key": dict(key)}} for key in keys])
 
 
-def _write(reader: AwsReader, table: str, requests: Sequence[Mapping[str, Any]]) -> list[Read]:
+def change_items(
+    reader: AwsReader, *, removed: Mapping[str, Sequence[Item]], written: Mapping[str, Sequence[Item]] = _NOTHING
+) -> list[Read]:
+    """Removes items and writes others, in several tables, in as few calls as hold them.
+
+    Where a call for several tables does not succeed, each of them has its own, so that one that refuses keeps none back.
+
+    Args:
+        reader: of the run.
+        removed: by table, the keys of the items to remove.
+        written: by table, the items to write; none of them under a key that is removed.
+    """
+    changes = [(table, {"DeleteRequest": {"Key": dict(key)}}) for table, keys in removed.items() for key in keys]
+    changes += [(table, {"PutRequest": {"Item": dict(item)}}) for table, items in written.items() for item in items]
     reads = []
-    for begin in range(0, len(requests), BATCH_ITEMS):
-        rest = {table: list(requests[begin : begin + BATCH_ITEMS])}
-        for _ in range(_BATCH_TRIES):
-            answer = reader.call("dynamodb", "batch_write_item", table, RequestItems=rest)
-            rest = dict(answer.pages[0].get("UnprocessedItems") or {}) if answer.pages else {}
-            if not rest:
-                break
-        read = answer.read
-        if rest:  # at every try DynamoDB left some of it unprocessed
-            read = Read(read.operation, table, ReadStatus.THROTTLED, "UnprocessedItems", read.pages, read.start, read.end)
-        reads.append(read)
+    for begin in range(0, len(changes), BATCH_ITEMS):
+        batch: dict[str, list[Item]] = {}
+        for table, request in changes[begin : begin + BATCH_ITEMS]:
+            batch.setdefault(table, []).append(request)
+        read = _write_batch(reader, batch)
+        if read.status is ReadStatus.OK or len(batch) == 1:
+            reads.append(read)
+        else:
+            reads += [_write_batch(reader, {table: requests}) for table, requests in batch.items()]
     return reads
+
+
+def _write(reader: AwsReader, table: str, requests: Sequence[Item]) -> list[Read]:
+    begins = range(0, len(requests), BATCH_ITEMS)
+    return [_write_batch(reader, {table: requests[begin : begin + BATCH_ITEMS]}) for begin in begins]
+
+
+def _write_batch(reader: AwsReader, batch: Mapping[str, Sequence[Item]]) -> Read:
+    """One BatchWriteItem, made again with what DynamoDB left unprocessed."""
+    rest, tables = {table: list(requests) for table, requests in batch.items()}, ", ".join(batch)
+    for _ in range(_BATCH_TRIES):
+        answer = reader.call("dynamodb", "batch_write_item", tables, RequestItems=rest)
+        rest = dict(answer.pages[0].get("UnprocessedItems") or {}) if answer.pages else {}
+        if not rest:
+            return answer.read
+    read = answer.read  # at every try DynamoDB left some of it unprocessed
+    return Read(read.operation, tables, ReadStatus.THROTTLED, "UnprocessedItems", read.pages, read.start, read.end)

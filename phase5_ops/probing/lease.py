@@ -35,7 +35,7 @@ ANY_USER = "probes"
 
 @dataclass
 class Lease:
-    """The right of one run to probe, held by the part of it named `user`."""
+    """The right of one run to probe, held by the part of it named `user`; `joined`: another part of the run held it already."""
 
     reader: AwsReader
     table: str
@@ -43,6 +43,7 @@ class Lease:
     expires_at: float
     wall: Callable[[], float] = time.time
     user: str = ANY_USER
+    joined: bool = False
 
     def remaining(self) -> float:
         """Seconds for which this run may still probe."""
@@ -88,7 +89,7 @@ def acquire(
     if _refused(taken):
         raise _held(table, "another run, which took it at the same moment,", until)
     _require(taken, table)
-    lease = Lease(reader, table, holder, until, wall, user)
+    lease = Lease(reader, table, holder, until, wall, user, joined=shared)
     try:
         counted = [] if shared else _count(reader, table, policy, now, holder)
     except Obstructed:

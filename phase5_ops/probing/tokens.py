@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from phase5_ops.context import RunContext
 from phase5_ops.probing import kept_token
 from phase5_ops.probing.codes import Obstacle, Obstructed, ProbingCode
-from phase5_ops.probing.forge import FURTHER_USERS, GARBAGE, OTHER_CLAIMS, Forger, TokenKind
+from phase5_ops.probing.forge import FURTHER_USERS, GARBAGE, OTHER_CLAIMS, Forger, TokenKind, claims_of
 from phase5_ops.probing.identity import Identity, KeySetClient, Pool, why_unfit
+from phase5_ops.probing.redact import Redactor
 from phase5_ops.reads import Read
 from phase5_ops.settings import PoolUser
 from phase5_ops.verdict import FindingCode
@@ -21,6 +22,9 @@ from phase5_ops.verdict import FindingCode
 Tokens = Mapping[TokenKind, str | None]
 
 _GENUINE_OF_OTHERS = (TokenKind.VALID_B, *FURTHER_USERS)
+_GENUINE = (TokenKind.VALID, TokenKind.ACCESS, TokenKind.OTHER_CLIENT, *_GENUINE_OF_OTHERS)
+#: Under which name a run has its tokens.
+_TOKENS_OF_RUN = "probe tokens"
 #: Tokens that need no key; sent as they are.
 _PLAIN: Tokens = {TokenKind.NONE: None, TokenKind.EMPTY: "", TokenKind.GARBAGE: GARBAGE}
 
@@ -45,6 +49,41 @@ class Supply:
         """Notes that there is no token of these kinds."""
         self.missing |= dict.fromkeys(kinds, obstacle.code)
         self.obstacles.append(obstacle)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """User A signed in, and the tokens of a run; `redactor` knows all of them, `reads` tell how they were got."""
+
+    user: Identity
+    supply: Supply
+    redactor: Redactor
+    reads: tuple[Read, ...]
+
+    def lasts(self, seconds: float) -> bool:
+        """Whether every genuine token is still valid after so many seconds."""
+        genuine = [token for kind in _GENUINE if (token := self.supply.tokens.get(kind))]
+        return all(float(claims_of(token).get("exp") or 0) >= time.time() + seconds for token in genuine)
+
+
+def tokens_of_run(run: RunContext, pool: Pool, *, seconds: float) -> SignedIn:
+    """The tokens that an earlier part of the run has, where they last so many seconds; else those of a new sign-in.
+
+    Raises:
+        Obstructed: user A cannot sign in.
+    """
+    known = run.shared.get(_TOKENS_OF_RUN)
+    if isinstance(known, SignedIn) and known.lasts(seconds):
+        return known
+    user, reads = pool.sign_in("A", run.settings.probe_users.a)
+    supply = supply_of(run, pool, user)
+    return SignedIn(user, supply, pool.redactor, (*reads, *supply.reads))
+
+
+def keep_for_run(run: RunContext, signed_in: SignedIn) -> None:
+    """Lets later parts of the run use these tokens; where some could not be had, they try again."""
+    if not signed_in.supply.obstacles:
+        run.shared[_TOKENS_OF_RUN] = signed_in
 
 
 def supply_of(

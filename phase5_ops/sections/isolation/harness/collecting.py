@@ -23,11 +23,11 @@ from phase5_ops.probing.canary_intent import CanaryPlace, decision_trace, is_our
 from phase5_ops.probing.channel import ACCOUNTS_CLAIM
 from phase5_ops.probing.client import HttpClient
 from phase5_ops.probing.codes import Obstructed, ProbingCode
-from phase5_ops.probing.dynamo import delete_items, query_partition
+from phase5_ops.probing.dynamo import change_items, query_partition
 from phase5_ops.probing.forge import TokenKind, claims_of
 from phase5_ops.probing.identity import Pool, parse_accounts
 from phase5_ops.probing.redact import Redactor
-from phase5_ops.probing.tokens import supply_of
+from phase5_ops.probing.tokens import tokens_of_run
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sections.isolation.harness.controls import control_rows
 from phase5_ops.sections.isolation.harness.cross_probes import CrossProbing, not_tried
@@ -57,6 +57,7 @@ from phase5_ops.verdict import Verdict
 _FIRST_PAUSE, _LONGEST_PAUSE, _PAUSE_GROWTH = 0.05, 2.0, 1.5
 _TRAILING_SECONDS = 3.0  # how long to wait for the signal after the outcome
 _MARGIN = timedelta(seconds=2)  # around the execution's window, as the clocks of several functions differ
+_TOKENS_LAST_LONGER = 120.0  # seconds beyond the time of the probes, for what comes before and after them
 _CANARY_ID = re.compile(r"ai_\d+_phase5[0-9a-z]*")  # nobody else makes ids of that form
 _ERRORS = frozenset(code.code for code in ProbingCode.all() if code.verdict is Verdict.ERROR)
 
@@ -276,14 +277,12 @@ class _HarnessCollecting:
     # Cross-tenant probes
 
     def _probe(self, targets: CrossTargets) -> list[HarnessRow]:
-        settings, reader = self.run.settings, self.run.reader
-        redactor = Redactor()
+        settings = self.run.settings
         try:
-            pool = Pool(reader, str(settings.user_pool_id), str(settings.user_pool_client_id), redactor)
-            user, reads = pool.sign_in("A", settings.probe_users.a)
-            self.reads += reads
-            supply = supply_of(self.run, pool, user)
-            self.reads += supply.reads
+            pool = Pool(self.run.reader, str(settings.user_pool_id), str(settings.user_pool_client_id), Redactor())
+            signed_in = tokens_of_run(self.run, pool, seconds=settings.isolation.probe_seconds + _TOKENS_LAST_LONGER)
+            self.reads += signed_in.reads
+            user, supply, redactor = signed_in.user, signed_in.supply, signed_in.redactor
             outside = set(targets.accounts) - {targets.account_a}
             probing = CrossProbing(
                 self.run,
@@ -331,8 +330,7 @@ class _HarnessCollecting:
         reader, tables, intent = self.run.reader, self.run.settings.tables, str(targets.canary)
         places = [CanaryPlace(targets.tenant_a, targets.account_a), CanaryPlace(targets.tenant_b, targets.account_a)]
         reads = canary.remove(reader, tables, [(place, intent) for place in places], [intent])
-        for table, keys in self._stray(targets, found):
-            reads += delete_items(reader, table, keys)
+        reads += change_items(reader, removed=dict(self._stray(targets, found)))
         failed = [read for read in reads if read.status is not ReadStatus.OK]
         self.reads += [read for read in reads if read.status is ReadStatus.OK]
         return [

@@ -19,7 +19,7 @@ from phase5_ops.probing import canary
 from phase5_ops.probing.canary_intent import CanaryPlace
 from phase5_ops.probing.client import HttpClient
 from phase5_ops.probing.codes import Obstructed, ProbingCode
-from phase5_ops.probing.dynamo import delete_items, put_items, query_partition
+from phase5_ops.probing.dynamo import change_items, delete_items, put_items, query_partition
 from phase5_ops.probing.forge import TokenKind
 from phase5_ops.probing.guard import ForbiddenTarget, Ground, check_cross_tenant
 from phase5_ops.probing.request import HttpAnswer
@@ -292,8 +292,9 @@ class CrossProbing:
         for switches in _switches_of(saved, self.targets.tenant_b):
             disabled = [*switches.get("disabled_action_types", {}).get("L", []), {"S": self.targets.marker}]
             items["tenants"] = [{**switches, "disabled_action_types": {"L": disabled}}]
+        written = {getattr(tables, role): chosen for role, chosen in items.items()}
+        self.reads += change_items(self.context.reader, removed={}, written=written)
         for role, chosen in items.items():
-            self.reads += put_items(self.context.reader, getattr(tables, role), chosen)
             for item in chosen:
                 for place, known in before.items():
                     if place.role == role and item[place.attribute]["S"] == place.partition:
@@ -361,14 +362,16 @@ def _switches_of(snapshot: Snapshot, tenant: str) -> list[Item]:
 def restore(run: RunContext, wanted: Snapshot) -> list[Read]:
     """Restores the watched partitions: removes new items, writes those that changed or are gone."""
     current, reads = _read(run, list(wanted))
+    removed: dict[str, list[Item]] = {}
+    written: dict[str, list[Item]] = {}
     for place, items in wanted.items():
         table = getattr(run.settings.tables, place.role)
         keep = {json.dumps(key_of(place, item)) for item in items}
         new = [key_of(place, item) for item in current[place] if json.dumps(key_of(place, item)) not in keep]
         changed = [item for item in items if item not in current[place]]
-        reads += delete_items(run.reader, table, new)
-        reads += put_items(run.reader, table, changed)
-    return reads
+        removed.setdefault(table, []).extend(new)
+        written.setdefault(table, []).extend(changed)
+    return reads + change_items(run.reader, removed=removed, written=written)
 
 
 def undo(run: RunContext, targets: CrossTargets | None, places: Sequence[CanaryPlace] = ()) -> list[Read]:

@@ -83,19 +83,20 @@ class _Starting:
         lease, reads = leases.acquire(run.reader, table, run.run_id, settings.probes, user=LEASE_USER, wall=self.wall)
         self.reads += reads
         try:
-            self._run_leased(configured)
+            self._run_leased(configured, joined=lease.joined)
             self.context["leased"] = True
         except Obstructed:
             self.reads.append(lease.release())
             run.at_end.pop(LEASE_USER)
             raise
 
-    def _run_leased(self, configured: Configured) -> None:
+    def _run_leased(self, configured: Configured, *, joined: bool) -> None:
         run = self.run
         # earlier runs are over, as this run holds the lease; what cannot be removed, the next run tries again
         places = places_of((configured.tenant_a, configured.tenant_b), run.settings.probes.accounts)
         self.reads += undo(run, None, places)
-        self.reads += canary.remove_leftovers(run.reader, run.settings.tables, places, living=run.run_id)
+        if not (joined and run.shared.get(canary.NOTHING_LEFT_OVER)):
+            self.reads += canary.remove_leftovers(run.reader, run.settings.tables, places, living=run.run_id)
         targets = self._targets(configured)
         self.context["targets"] = asdict(targets) | {"now": iso(targets.now)}
         own_work.note(run, sorted(targets.ground.intents))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.aws.tables import describe_table, scan_table
+from phase5_ops.aws.tables import describe_table_once, scan_table
 from phase5_ops.ccnative.keys import BARE_TENANT_TABLES, ExecutionScope, plain_item
 from phase5_ops.evidence.table import DeclaredTable, GatheredTable
 from phase5_ops.probing.dynamo import query_partition
@@ -72,7 +72,7 @@ def find_tables(reader: AwsReader, settings: Settings) -> tuple[list[PlatformTab
     named = set(literals) if listing.read.status is not ReadStatus.OK else set(literals) & listed
     names = sorted((named | {name for name in listed if name.startswith(prefix)}) - {ours})
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="harness") as workers:
-        answers = list(workers.map(lambda name: describe_table(reader, name), names))
+        answers = list(workers.map(lambda name: describe_table_once(reader, name), names))
     reads, found = [listing.read], []
     for name, answer in zip(names, answers, strict=True):
         reads.append(answer.read)

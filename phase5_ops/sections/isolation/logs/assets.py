@@ -14,7 +14,7 @@ from phase5_ops.aws.ledger import plan_reading, read_window
 from phase5_ops.aws.log_objects import s3_archives
 from phase5_ops.aws.logs import LogEvent, LogWindow, list_log_groups, read_log_events, retention_reads
 from phase5_ops.aws.reader import describe_failure
-from phase5_ops.aws.tables import describe_table, scan_items_once
+from phase5_ops.aws.tables import describe_table_once, scan_items_once
 from phase5_ops.ccnative.ledger import SORT_PREFIX, stamp_of
 from phase5_ops.ccnative.tenants import parse_kill_switches
 from phase5_ops.clock import iso
@@ -138,7 +138,7 @@ def _read_ledger(run: RunContext, begin: datetime, tenants: list[str]) -> tuple[
     """
     reader, table, policy = run.reader, run.settings.tables.ledger, run.settings.logs
     margin = timedelta(hours=policy.ledger_margin_hours)
-    described = describe_table(reader, table)
+    described = describe_table_once(reader, table)
     description = described.pages[0].get("Table", {}) if described.pages else {}
     days = policy.window_hours / 24 + margin / timedelta(days=1)
     partitions = sorted({*tenants, *run.settings.canary_tenants, *run.settings.replay.ledger_tenants}) if tenants else []

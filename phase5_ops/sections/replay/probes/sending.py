@@ -36,7 +36,7 @@ from phase5_ops.probing.identity import Identity, Pool
 from phase5_ops.probing.redact import Redactor
 from phase5_ops.probing.request import HttpAnswer, Problem, Request
 from phase5_ops.probing.switched_off import NotSwitched, switched_off
-from phase5_ops.probing.tokens import Supply, supply_of
+from phase5_ops.probing.tokens import SignedIn, Supply, keep_for_run, supply_of
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sections.replay.probes.evidence import REPLAY_PROBES_SENT, Sent, SentFacts, SentProbes, sent_row
 from phase5_ops.sections.replay.probes.matrix import COMBINATIONS, build_plan
@@ -176,6 +176,7 @@ class _Sending:
         supply = supply_of(self.run, pool, user, keep=True, wall=self.wall)
         self.reads += supply.reads
         self.obstacles += supply.obstacles
+        keep_for_run(self.run, SignedIn(user, supply, redactor, (*reads, *supply.reads)))
         unscoped = self._account_scope(user)
         self._remove_leftovers(targets)
         plan = build_plan(targets, self._new_id, other_client=self._other_client)
@@ -289,6 +290,7 @@ class _Sending:
             self.obstacles.append(
                 Obstacle.of_read(ProbingCode.CANARY_NOT_REMOVED, failed[0], expected="what killed runs left is removed")
             )
+        self.run.shared[canary.NOTHING_LEFT_OVER] = not failed
         self.reads += [read for read in reads if read.status is ReadStatus.OK]
 
     def _write_canaries(self, plan: Sequence[Probe]) -> None:

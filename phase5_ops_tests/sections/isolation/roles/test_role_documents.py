@@ -247,7 +247,6 @@ def test_a_table_whose_policy_cannot_be_read_is_an_error_and_one_that_opens_it_a
     dynamodb.add_client_error("get_resource_policy", "AccessDeniedException", "no", 400)
     assert judged(gather_role_access(platform(reader, **LEDGER), {})) == {("ERROR", "read_failed")}
     in_iam(iam)
-    dynamodb.add_response("describe_table", {"Table": {"TableArn": arn}})
     policy = json.dumps(document(to({"AWS": f"arn:aws:iam::{ACCOUNT}:role/cc-native-fn"}, Action="dynamodb:GetItem")))
     dynamodb.add_response("get_resource_policy", {"Policy": policy}, {"ResourceArn": arn})
     assert judged(gather_role_access(platform(reader, **LEDGER), {})) == {("FAIL", UNSCOPED)}
