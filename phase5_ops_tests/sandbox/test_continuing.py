@@ -9,9 +9,11 @@ from phase5_ops.sandbox.scenarios.catalogue import named
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.sandbox.state.blueprint import NAMESPACE
 from phase5_ops.sandbox.state.probe_tenants import PROBE_TENANTS
+from phase5_ops.sandbox.state.records import table_specs
 from phase5_ops.sandbox.state.traffic import rows_between, rows_of
-from phase5_ops.settings import load_settings
+from phase5_ops.settings import Tables, load_settings
 from phase5_ops_tests.conftest import NOW
+from phase5_ops_tests.recorded_calls import recorded_calls
 from phase5_ops_tests.without_dagster import judged
 
 pytestmark = pytest.mark.slow
@@ -124,10 +126,66 @@ def test_traffic_that_a_scenario_ended_stays_ended_and_what_goes_on_is_not_repea
 
 
 @pytest.mark.parametrize("hours", [1, 5])
-def test_an_hour_old_healthy_sandbox_is_healthy(start, monkeypatch, hours):
+def test_an_hour_old_healthy_sandbox_is_healthy_and_nothing_is_read_twice_but_on_purpose(start, monkeypatch, hours):
     sandbox = start("healthy")
     moment = pass_time(sandbox, hours=hours, seconds=1)
     monkeypatch.setenv("PHASE5_NOW", moment.astimezone(UTC).isoformat().replace("+00:00", "Z"))
     rows = [row.id for row in ROWS if not row.is_sign_off]
-    document = judged(load_settings(), rows).document
+    with recorded_calls() as calls:
+        document = judged(load_settings(), rows).document
     assert {row.id: str(row.verdict) for row in document.rows} == dict.fromkeys(rows, "PASS")
+    tables = {spec["name"] for spec in table_specs()} - {Tables().readiness}
+    compared = {("Scan", name) for name in tables}
+    assert calls.repeated_reads() == compared | READ_ANEW.keys()
+    assert calls.by_operation(polled=POLLED) == CALLS | {"DescribeTable": len(tables) + 1, "Scan": 2 * len(compared) + 20}
+
+
+#: What a run reads again with the same parameters, beside all tables before and after the canary, and why (docs/operating.md).
+READ_ANEW = {
+    ("GetFunctionConfiguration", "cc-native-execution-starter"): "the global stop, each time before the platform is acted on",
+    ("GetFunctionConfiguration", "cc-native-execution-validator"): "the same",
+    ("GetItem", "cc-native-tenants"): "a test tenant's stops, likewise, and what the kill switch is put back to",
+    ("GetItem", "phase5-readiness"): "the lease, and what is saved of the test tenants",
+    ("Query", "cc-native-audit-export"): "watched before the probes, after each wave, and when they are undone",
+    ("Query", "cc-native-autonomy-budget-state"): "the same",
+    ("Query", "cc-native-autonomy-config"): "the same",
+    ("Query", "cc-native-decision-budget"): "the same",
+    ("Query", "cc-native-decision-proposal"): "the same",
+    ("Query", "cc-native-tenants"): "the same",
+    ("Query", "cc-native-internal-notes"): "what a canary wrote, when it is removed; two canaries share a partition",
+    ("Query", "cc-native-ledger"): "waits for the end of replays, and what probes had decided before and after them",
+}
+#: Where a run looks until something is there.
+POLLED = {("Query", "cc-native-ledger"), ("Query", "cc-native-execution-outcomes")}
+#: The calls of a run on `healthy`, beside those that grow with the tables.
+CALLS = {
+    "AdminInitiateAuth": 9,
+    "BatchGetItem": 2,
+    "BatchWriteItem": 18,
+    "DeleteItem": 2,
+    "DescribeAlarms": 1,
+    "DescribeBudgets": 1,
+    "DescribeLogGroups": 1,
+    "DescribeNotificationsForBudget": 1,
+    "FilterLogEvents": 14,
+    "GetCallerIdentity": 1,
+    "GetCostAndUsage": 2,
+    "GetDashboard": 1,
+    "GetFunctionConfiguration": 4,
+    "GetItem": 10,
+    "GetMetricData": 4,
+    "GetObject": 1,
+    "GetSubscriptionAttributes": 1,
+    "GetTopicAttributes": 1,
+    "ListAlarmMuteRules": 1,
+    "ListCostAllocationTags": 1,
+    "ListDashboards": 1,
+    "ListMetrics": 1,
+    "ListObjectsV2": 1,
+    "ListSubscriptionsByTopic": 1,
+    "ListTables": 1,
+    "PutEvents": 1,
+    "PutItem": 3,
+    "UpdateItem": 6,
+    "Query": 4 * 32 + 3 * 6 + 2,  # watched partitions, where canaries may be left over, and notes
+}
