@@ -11,8 +11,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError, ParamValidationError
 
-from phase5_ops.aws.reader import AwsReader, CallMeter, DeadlineExceeded, describe_failure
-from phase5_ops.reads import ReadStatus
+from phase5_ops.aws.reader import Answer, AwsReader, CallMeter, DeadlineExceeded, describe_failure, within
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import ReadingSettings
 
 pytestmark = pytest.mark.over_sockets
@@ -246,6 +246,34 @@ def test_several_threads_share_one_reader(endpoint):
     for thread in threads:
         thread.join(10)
     assert aws.meter.calls == {"dynamodb:Scan": 8}
+
+
+def test_calls_in_a_row_are_made_by_one_thread_and_a_late_one_gives_its_thread_up():
+    ended = threading.Event()
+    first = {within(10, threading.current_thread, late="late") for _ in range(3)}
+    with pytest.raises(DeadlineExceeded, match="late"):
+        within(0.01, ended.wait, late="late")
+    with pytest.raises(KeyError):  # what a call raises comes through, and its thread goes on
+        within(10, {}.popitem, late="late")
+    ended.set()
+    assert len(first) == 1
+    assert within(10, threading.current_thread, late="late") not in first
+
+
+def test_reads_made_once_do_not_wait_for_each_other():
+    aws, other = reader(), threading.Event()
+    ok = Answer([], Read("a:B", "x", ReadStatus.OK, None, 1, "", ""))
+
+    def waits():
+        assert other.wait(10)
+        return ok
+
+    slow = threading.Thread(target=aws.once, args=("slow", waits))
+    slow.start()
+    assert aws.once("quick", lambda: ok) is ok
+    other.set()
+    slow.join(10)
+    assert not slow.is_alive()
 
 
 def test_the_meter_adds_up():

@@ -2,16 +2,22 @@
 
 import json
 import stat
+import time
+from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
+from phase5_ops.probing.codes import Obstacle
 from phase5_ops.probing.forge import Forger, TokenKind, _foreign_key, claims_of, header_of, public_key_of
-from phase5_ops.probing.identity import parse_accounts
+from phase5_ops.probing.identity import Identity, parse_accounts
 from phase5_ops.probing.kept_token import FILE_NAME, Issue, NoExpiredToken, expired_token, keep
+from phase5_ops.probing.redact import Redactor
+from phase5_ops.probing.tokens import SignedIn, Supply, keep_for_run, tokens_of_run
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 JWK = {**json.loads(RSAAlgorithm.to_jwk(KEY.public_key())), "kid": "pool-key"}
@@ -118,3 +124,21 @@ def test_a_damaged_file_of_kept_tokens_is_as_good_as_none(tmp_path, content):
 )
 def test_the_accounts_of_a_token_are_read_in_every_form(claim, accounts):
     assert parse_accounts(claim) == accounts
+
+
+def test_tokens_of_a_run_are_used_again_only_while_all_of_them_last():
+    now = int(time.time())
+    tokens = {TokenKind.VALID: genuine(now + 600), TokenKind.VALID_B: genuine(now + 300), TokenKind.EXPIRED: genuine(now - 5)}
+    signed_in = SignedIn(Identity("phase5-a", "a", "", "", {}), Supply(tokens), Redactor(), ())
+    assert signed_in.lasts(200)
+    assert not signed_in.lasts(400)
+
+
+def test_tokens_are_kept_for_the_run_where_all_could_be_had():
+    run = SimpleNamespace(shared={})
+    signed_in = SignedIn(Identity("phase5-a", "a", "", "", {}), Supply({}), Redactor(), ())
+    lacking = replace(signed_in, supply=Supply({}, obstacles=[Obstacle("code", "user B", "a token", "none")]))
+    keep_for_run(run, lacking)
+    assert not run.shared
+    keep_for_run(run, signed_in)
+    assert tokens_of_run(run, None, seconds=60) is signed_in

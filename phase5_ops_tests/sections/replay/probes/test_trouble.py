@@ -281,6 +281,7 @@ def reset(handler, _body):
     handler.wfile.write(b"abc")
     handler.wfile.flush()
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.close_connection = True  # else the handler holds it open for another request
     handler.connection.close()
 
 
