@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import benchmarks
@@ -44,6 +45,7 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="name the figures and their sizes")
     parser.add_argument("--small", action="store_true", help="one round at the smallest size; kept only with --out")
     parser.add_argument("--against", type=Path, metavar="TREE", help="another checkout of this repository, measured by turns")
+    parser.add_argument("--rounds", type=int, metavar="NUMBER", help="instead of the figure's own number")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="keep results, page and plots there, not in this repository")
     parser.add_argument("--write", action="store_true", help="measure nothing, write page and plots from the kept results")
     return parser.parse_args(arguments)
@@ -58,6 +60,8 @@ def _folders(asked: argparse.Namespace) -> tuple[Path | None, Path | None]:
 
 def _measured(figure: Figure, asked: argparse.Namespace, folder: Path | None) -> bool:
     """Measures a figure, keeps and prints it; whether all of it could be measured."""
+    if asked.rounds:
+        figure = replace(figure, rounds=asked.rounds)
     began = time.perf_counter()
     before = asked.against.resolve() if asked.against else None
     try:

@@ -179,6 +179,6 @@ FIGURES = (
         reference=Side("pandas sums", with_pandas),
         prepare=prepare,
         rounds=3,
-        targets=(linear(1.2), linear(1.2, "peak_mib")),
+        targets=(linear(1.2),),
     ),
 )

@@ -21,13 +21,18 @@ CLOSED_FOR_SIGNATURES = 1  # the exit code of a run without a release on the hea
 
 
 @contextmanager
-def platform() -> Iterator[dict[str, str]]:
-    """A sandbox of its own in a process of its own, and this process's environment pointed to it, with a new state folder."""
+def platform(now: str | None = NOW) -> Iterator[dict[str, str]]:
+    """A sandbox of its own in a process of its own, and this process's environment pointed to it, with a new state folder.
+
+    Args:
+        now: the moment at which both stand; None for the clock.
+    """
     from phase5_ops.sandbox.process import sandbox_process
 
     before = dict(os.environ)
     with TemporaryDirectory(prefix="phase5-state-") as state:
-        os.environ |= {"PHASE5_NOW": NOW, "PHASE5_STATE_DIR": state}
+        os.environ.pop("PHASE5_NOW", None)
+        os.environ |= {"PHASE5_STATE_DIR": state} | ({"PHASE5_NOW": now} if now else {})
         try:
             with sandbox_process("healthy") as exports:
                 os.environ |= {**exports, "PHASE5_STATE_DIR": state}

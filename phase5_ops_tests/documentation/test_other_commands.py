@@ -49,6 +49,7 @@ RUN_BY = {
     "trestle import": "report/formats/test_documented_consumers.py",
     "check-jsonschema": "report/formats/test_documented_consumers.py",
     "python -m phase5_ops.documentation": "documentation/test_other_commands.py",
+    "python -m benchmarks": "benchmarks/test_figures.py",
     "trestle init": "documentation/test_other_commands.py",
     "aws dynamodb get-item": "documentation/test_other_commands.py",
     "aws cloudwatch put-metric-alarm": "documentation/test_other_commands.py",

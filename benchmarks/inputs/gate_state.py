@@ -1,19 +1,13 @@
-"""How long a tick of the gate's sensor takes, by past runs and candidates: `python benchmarks/gate_tick.py [past runs ...]`.
+"""A state folder and a state table as a gate has them that has long been working: past runs, and candidates to be signed.
 
-A sandbox serves in a process of its own. One real readiness run of a candidate is made on a real SQLite instance; then its rows
-(run, tags, events of the run's own file and of the index, check records) are cloned: as many past runs as asked for, a day
-apart from the candidates; a run of its own, with evidence, for each candidate that waits for signatures. Prints a line for each
-number of past runs and kind of candidates: seconds of a tick (median of five, each with sources of its own as the daemon's), CPU
-seconds of this process, seconds spent in AWS calls, which here are moto's, the calls, and the first line that the tick said.
+One real readiness run of a candidate is made on a real SQLite instance; then its rows (run, tags, events of the run's own file
+and of the index, check records) are cloned: as many past runs as asked for, a day apart from the candidates; a run of its own,
+with evidence and signed record, for each candidate that waits for signatures.
 """
 
 import os
 import shutil
 import sqlite3
-import statistics
-import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -25,25 +19,17 @@ from uuid import uuid4
 import dagster as dg
 
 from phase5_ops.build import WORDS, build_defs
-from phase5_ops.commands.state_folder import prepare_state_folder
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import DIGEST_TAG, RELEASE_TAG
 from phase5_ops.files import sha256_of
-from phase5_ops.gate.attestation.keys import GATE
-from phase5_ops.gate.attestation.run_record import RECORD_TYPE
 from phase5_ops.gate.defs.sensor import Tick, candidate_tags, run_tick
 from phase5_ops.gate.inputs import dagster_records as check_state
 from phase5_ops.gate.inputs.read import DecidingSession
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.signing.kms import load_key, sign
 from phase5_ops.gate.signing.trusted_keys import pin_keys
 from phase5_ops.gate.state.items import Candidate, Fate
-from phase5_ops.sandbox.process import sandbox_process
-from phase5_ops.settings import Settings, load_settings
+from phase5_ops.settings import Settings
 
-SIZES = (10, 1_000, 10_000)
-MANY = 100
-REPEATS = 5
 DAY = timedelta(days=1)
 
 
@@ -142,7 +128,7 @@ def release(number: int, kind: str) -> Release:
     return Release(f"{kind}-{number:05d}", "sha256:" + f"{number:064x}", "sandbox")
 
 
-class Bench:
+class GateState:
     """One state folder with its Dagster, and the sandbox's state table."""
 
     def __init__(self, settings: Settings, instance: dg.DagsterInstance) -> None:
@@ -168,7 +154,7 @@ class Bench:
         """A real readiness run of a candidate that the sensor asked for, to READY_TO_SIGN; its id."""
         self.candidate(0, "first")
         (request,) = run_tick(self.sources(), None, datetime.now(UTC), WORDS).requests
-        job = build_defs(settings=self._settings).resolve_job_def(request.job_name)
+        job = build_defs(settings=self._settings).resolve_job_def(str(request.job_name))
         quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
         run_id = job.execute_in_process(run_config=quiet, tags=request.tags, instance=self._instance).run_id
         tick = run_tick(self.sources(), None, datetime.now(UTC), WORDS)
@@ -179,6 +165,12 @@ class Bench:
     def record(self, run_id: str, ids: list[str], digests: list[str]) -> None:
         """Records clones of a run in the state table, signed, as each run does when it ends."""
         session = self.sources()
+        if not hasattr(session, "records"):  # an earlier tree (`--against`) asks Dagster alone
+            return
+        from phase5_ops.gate.attestation.keys import GATE
+        from phase5_ops.gate.attestation.run_record import RECORD_TYPE
+        from phase5_ops.gate.signing.kms import load_key, sign
+
         key = load_key(session.reader, self._settings.signing, GATE)
 
         def signed(payload: bytes) -> tuple[str, bytes]:
@@ -194,31 +186,11 @@ class Bench:
         with patch("phase5_ops.gate.defs.sensor._WORKED_A_TICK", count):
             run_tick(self.sources(), None, datetime.now(UTC), WORDS)
 
-    def measure(self, past: int, what: str) -> None:
-        """Prints one line."""
-        seconds, cpu, aws, calls, said = [], [], [], 0, ""
-        for _ in range(REPEATS):
-            sources = self.sources()
-            began, cpu_began = time.perf_counter(), time.process_time()
-            tick: Tick = run_tick(sources, None, datetime.now(UTC), WORDS)
-            seconds.append(time.perf_counter() - began)
-            cpu.append(time.process_time() - cpu_began)
-            meter = sources.run.reader.meter
-            aws.append(sum(meter.seconds.values()))
-            calls, said = sum(meter.calls.values()), (tick.lines or ["nothing"])[0]
-        print(
-            f"{past:>6} past runs  {what:<24} {statistics.median(seconds):7.3f} s (from {min(seconds):.3f} to {max(seconds):.3f})"
-            f"  CPU {statistics.median(cpu):6.3f} s  AWS {statistics.median(aws):6.3f} s in {calls:>4} calls  {said[:70]}",
-            flush=True,
-        )
-
-    def close_all(self) -> None:
-        """Every open candidate leaves the list."""
-        state = self.sources().state
-        for candidate, mark in state.open_candidates("sandbox"):
-            if candidate.fate in (Fate.PENDING, Fate.READY_TO_SIGN):
-                state.set_fate(candidate, Fate.ABORTED)
-            state.unlist(candidate.release, mark, datetime.now(UTC))
+    def tick(self) -> tuple[Tick, int]:
+        """A tick as the daemon makes it, and how many AWS calls it made."""
+        sources = self.sources()
+        made = run_tick(sources, None, datetime.now(UTC), WORDS)
+        return made, sum(sources.run.reader.meter.calls.values())
 
 
 def evidence_for(settings: Settings, run_id: str, ids: list[str]) -> None:
@@ -228,51 +200,19 @@ def evidence_for(settings: Settings, run_id: str, ids: list[str]) -> None:
         shutil.copytree(root / run_id, root / other, copy_function=os.link)
 
 
-def main(sizes: list[int]) -> None:
-    """Measures each size, smallest first, in one state folder that grows."""
-    with tempfile.TemporaryDirectory(prefix="phase5-gate-tick-") as folder, sandbox_process("healthy") as exports:
-        os.environ.update(exports)
-        os.environ["PHASE5_STATE_DIR"] = str(prepare_state_folder(Path(folder)))
-        settings = load_settings()
-        with dg.DagsterInstance.get() as instance:
-            bench = Bench(settings, instance)
-            session = bench.sources()
-            pin_keys(session.reader, settings, session.state, datetime.now(UTC))
-            run_id = bench.first_run()
-            clones = Clones(Path(folder), run_id)
-            done = 0
-            for size in sorted(sizes):
-                ids = [str(uuid4()) for _ in range(size - done)]
-                began = time.perf_counter()
-                old = {RELEASE_TAG: "past", DIGEST_TAG: sha256_of(b"past")}
-                clones.add(ids, lambda _, tags=old: tags, back=DAY, events=False)
-                done = size
-                print(f"cloned {len(ids)} runs in {time.perf_counter() - began:.1f} s", flush=True)
-                measure_size(bench, clones, settings, run_id, size)
-
-
-def measure_size(bench: Bench, clones: Clones, settings: Settings, run_id: str, past: int) -> None:
-    """The kinds of candidates, with this many past runs."""
-    bench.close_all()
-    bench.measure(past, "no candidate")
-    for count in (1, MANY):
-        kind = f"ready-{past}-{count}"
-        made = [bench.candidate(number, kind, Fate.READY_TO_SIGN) for number in range(count)]
-        ids = [str(uuid4()) for _ in made]
-        clones.add(ids, lambda number, made=made: candidate_tags(made[number], 1), back=timedelta(0), events=True)
-        evidence_for(settings, run_id, ids)
-        bench.record(run_id, ids, [candidate.release.digest for candidate in made])
-        bench.freeze(count)
-        bench.measure(past, f"{count} READY_TO_SIGN")
-        bench.close_all()
-    for policy in ("queue", "supersede"):
-        for number in range(MANY):
-            bench.candidate(number, f"{policy}-{past}")
-        flow = settings.flow.model_copy(update={"newer_candidate": policy})
-        chosen = Bench(settings.model_copy(update={"flow": flow}), bench.sources().instance)
-        chosen.measure(past, f"{MANY} PENDING, {policy}")
-        bench.close_all()
-
-
-if __name__ == "__main__":
-    main([int(size) for size in sys.argv[1:]] or list(SIZES))
+def long_working(settings: Settings, instance: dg.DagsterInstance, past: int, waiting: int) -> GateState:
+    """A gate with this many past runs, and this many candidates whose frozen statements wait for signatures."""
+    state = GateState(settings, instance)
+    session = state.sources()
+    pin_keys(session.reader, settings, session.state, datetime.now(UTC))
+    run_id = state.first_run()
+    clones = Clones(settings.state_dir, run_id)
+    old = {RELEASE_TAG: "past", DIGEST_TAG: sha256_of(b"past")}
+    clones.add([str(uuid4()) for _ in range(past)], lambda _: old, back=DAY, events=False)
+    made = [state.candidate(number, "ready", Fate.READY_TO_SIGN) for number in range(waiting)]
+    ids = [str(uuid4()) for _ in made]
+    clones.add(ids, lambda number: candidate_tags(made[number], 1), back=timedelta(0), events=True)
+    evidence_for(settings, run_id, ids)
+    state.record(run_id, ids, [candidate.release.digest for candidate in made])
+    state.freeze(waiting)
+    return state

@@ -1,0 +1,50 @@
+"""A tick of the gate's sensor with a hundred candidates that wait for signatures, as past runs grow."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.figure import Counts, Figure, Side, Work
+from benchmarks.figures.whole_run import platform
+from benchmarks.targets import linear, seconds
+
+WAITING = {True: 100, False: 2}  # candidates; few where there are few past runs, which is a try
+
+
+@contextmanager
+def tick(past: int, _folder: Path) -> Iterator[Work]:
+    """One tick as the daemon makes it, after one that has seen the same."""
+    with platform(now=None):  # the gate refuses a fixed clock
+        from benchmarks.inputs.gate_state import long_working
+        from phase5_ops.commands.state_folder import open_dagster, prepare_state_folder
+        from phase5_ops.settings import load_settings
+
+        settings = load_settings()
+        home = prepare_state_folder(settings.state_dir)
+        with open_dagster(home) as instance:
+            state = long_working(settings, instance, past, WAITING[past >= 100])
+            state.tick()
+
+            def work() -> Counts:
+                made, calls = state.tick()
+                return {"candidates": len(made.lines), "AWS calls": calls}
+
+            yield work
+
+
+FIGURES = (
+    Figure(
+        name="gate-tick",
+        title="Tick of the gate's sensor",
+        measures="""
+            A tick with a hundred candidates whose statements are frozen and wait for signatures, by the number of past runs that
+            Dagster has: SQLite storage, the state table in a sandbox in another process. A real readiness run is made, and its
+            records are cloned. The tick before it, with the same candidates, is not measured.""",
+        unit="past runs",
+        sizes=(100, 10_000),
+        small=5,
+        sides=(Side("tick", tick),),
+        rounds=2,
+        targets=(seconds(1.0), linear(0.1)),
+    ),
+)
