@@ -23,6 +23,7 @@ item += ', "data" STRUCT(M STRUCT(' + ", ".join(f"{name} {text}" for name in dat
 chosen = [f'Item."{name}".S AS "{name}"' for name in columns] + [f"Item.data.M.{name}.S AS {name}" for name in data]
 connection = duckdb.connect()
 connection.execute("SET threads = 2")
+connection.execute("SET enable_progress_bar = false")
 connection.execute("SET preserve_insertion_order = false")
 connection.execute(
     f"CREATE TABLE ledger AS SELECT {', '.join(chosen)} FROM read_json('{files}', format = 'newline_delimited',"
