@@ -32,7 +32,7 @@ PROGRAMS = (
 _INLINE = re.compile(rf"`({PROGRAMS}(?: [^`\n]+)?)`")
 _LINE = re.compile(rf"^(?:    )?({PROGRAMS}\b(?:[^\n\\]|\\\n)*)$", re.MULTILINE)
 #: Names of programs and of things that are called like them, which is no command.
-_NO_COMMAND = {"python", "python3", "sarif", "for", "cat", "git", "mypy", "pytest"}
+_NO_COMMAND = {"dagster", "python", "python3", "sarif", "for", "cat", "git", "mypy", "pytest"}
 
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install"
 #: Command, as far as it is the same for each -> the test that runs it from the document's own text.
@@ -67,6 +67,10 @@ NOT_RUN = {
     'python -m pytest -n 2 -m "not slow" phase5_ops_tests/'
     "{aws,ccnative,cloudwatch,evidence,gate,probing}": "a part of this suite",
     ".ci/run": "it runs this suite",
+    "pip install -e '.[bench]'": _INSTALLED,
+    "dagster job backfill -j log_scan_hours_job --from 2026-11-23-00:00 --to 2026-11-23-23:00 --noprompt": (
+        "a daemon launches its runs; sections/isolation/logs/engines/test_hours.py makes such runs"
+    ),
     "dagster dev": "gate/test_end_to_end.py runs it as `phase5 ui` starts it",
     "python -m phase5_ops_tests.documentation.screenshots": "some four minutes of a browser, which is not everywhere",
 }
@@ -152,7 +156,7 @@ def test_a_line_for_the_aws_cli_names_an_operation_and_parameters_that_there_are
 def test_the_extra_that_is_installed_for_some_formats_is_there():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     shown_extras = {extra for command in SHOWN for extra in re.findall(r"\[(\w+)\]'", command)}
-    assert shown_extras == {"formats", "sandbox", "dev"}
+    assert shown_extras == {"formats", "sandbox", "dev", "bench"}
     assert shown_extras <= set(extras)
 
 
