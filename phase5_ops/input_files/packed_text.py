@@ -7,12 +7,15 @@ import base64
 import re
 from collections.abc import Iterator
 
+import numpy as np
+
 from phase5_ops.input_files.kinds import PACKINGS
 
 _ENVELOPE = b'{"messageType"'
 _LEAST = 20  # characters after its beginning: less holds nothing
 #: How it begins as base64: gzip, zstd, bzip2, xz, zip, an envelope.
 _BEGINNINGS = (b"H4sI", b"KLUv", b"Qlpo", b"/Td6", b"UEsD", b"eyJtZXNzYWdl")
+_LOOKED_FOR = [np.uint32(int.from_bytes(beginning[:4], "little")) for beginning in _BEGINNINGS]
 _RUN = re.compile(rb"(?<![A-Za-z0-9+/_-])(?:%b)[A-Za-z0-9+/_-]{%d,}" % (b"|".join(_BEGINNINGS), _LEAST))
 _OTHER_LETTERS = bytes.maketrans(b"-_", b"+/")
 _ZIP = b"PK\x03\x04"
@@ -20,7 +23,7 @@ _ZIP = b"PK\x03\x04"
 
 def packed_in(text: bytes) -> Iterator[bytes]:
     """The bytes of each run of base64 in a text that begins like packed data; of a run that is cut off, as much as there is."""
-    if not any(beginning in text for beginning in _BEGINNINGS):
+    if not _may_begin(text):
         return
     for match in _RUN.finditer(text):
         run = match.group().translate(_OTHER_LETTERS)
@@ -28,3 +31,12 @@ def packed_in(text: bytes) -> Iterator[bytes]:
         data = base64.b64decode(run[:whole] + b"=" * (-whole % 4))
         if data.startswith((*PACKINGS, _ZIP, _ENVELOPE)):
             yield data
+
+
+def _may_begin(text: bytes) -> bool:
+    """Whether the first four bytes of a beginning are in a text: faster than a search for each, and most texts have none."""
+    for offset in range(4):
+        words = np.frombuffer(text, "<u4", max(0, len(text) - offset) // 4, offset if len(text) > offset else 0)
+        if any((words == wanted).any() for wanted in _LOOKED_FOR):
+            return True
+    return False

@@ -6,23 +6,33 @@ from typing import NamedTuple
 import numpy as np
 
 from phase5_ops.ccnative.log_lines import SIGNAL_PREFIX
-from phase5_ops.sections.isolation.logs.tokens import MASKS, WORD, Bytes, Flags, Hashes, Ints, TokenWords, span_hashes
+from phase5_ops.sections.isolation.logs.tokens import (
+    MASKS,
+    MAX_HASHED_BYTES,
+    WORD,
+    Bytes,
+    Flags,
+    Hashes,
+    Ints,
+    TokenWords,
+    span_hashes,
+)
 
 LEAD = WORD  # zeros before the first byte of a block
-_MAX_KEY_PARTS = 8
+MAX_KEY_PARTS = 8
 _MAX_INTENT_BYTES = 48
-_MAX_GAP = 12
+MAX_GAP = 12
 
 #: Lambda's own lines around an invocation in its JSON format. Lines after `platform.runtimeDone` still belong to the invocation,
 #: as the function's extensions may write them. Quotes are escaped or doubled where a collector or table keeps the line as text.
 _PLATFORM_EVENT = re.compile(rb'"type\\*"+\s*:\s*\\*"+platform\.(start|report|end)\\*"')
 
 #: Between a field's name and its value: quotes, escaped quotes, colon or equals sign, blanks.
-_GAP = np.zeros(256, np.bool_)
-_GAP[[ord(c) for c in "\\\"':= "]] = True
+GAP = np.zeros(256, np.bool_)
+GAP[[ord(c) for c in "\\\"':= "]] = True
 #: Bytes that end a value.
-_END_OF_VALUE = np.zeros(256, np.bool_)
-_END_OF_VALUE[[0, *(ord(c) for c in "\"'\\ ,;}])>&\t\r\n\v")]] = True
+END_OF_VALUE = np.zeros(256, np.bool_)
+END_OF_VALUE[[0, *(ord(c) for c in "\"'\\ ,;}])>&\t\r\n\v")]] = True
 
 
 class Tokens(NamedTuple):
@@ -55,19 +65,19 @@ def values_of(data: Bytes, words: TokenWords, tokens: Tokens, names: Ints) -> Fi
     ends, starts = tokens.ends[names[of]], tokens.starts[after]
     gap = starts - ends
     plain = (gap == 3) & ((words.at(ends) & MASKS[3]) == np.uint64(int.from_bytes(b'":"', "little")))
-    other = np.flatnonzero(~plain & (gap <= _MAX_GAP) & (gap > 0))
+    other = np.flatnonzero(~plain & (gap <= MAX_GAP) & (gap > 0))
     if len(other):
         fine, assigned = np.ones(len(other), np.bool_), np.zeros(len(other), np.bool_)
-        for offset in range(_MAX_GAP):
+        for offset in range(MAX_GAP):
             within = gap[other] > offset
             byte = data[ends[other] + offset]
-            fine &= ~within | _GAP[byte]
+            fine &= ~within | GAP[byte]
             assigned |= within & ((byte == ord(":")) | (byte == ord("=")))
         plain[other] = fine & assigned
     of, after, starts = of[plain], after[plain], starts[plain]
     value_ends = tokens.ends[after]
-    for _ in range(_MAX_KEY_PARTS):  # a value with separators of its own, `a.b:c`
-        more = np.flatnonzero(~_END_OF_VALUE[data[value_ends]] & (after + 1 < len(tokens.starts)))
+    for _ in range(MAX_KEY_PARTS):  # a value with separators of its own, `a.b:c`
+        more = np.flatnonzero(~END_OF_VALUE[data[value_ends]] & (after + 1 < len(tokens.starts)))
         more = more[tokens.starts[after[more] + 1] == value_ends[more] + 1]
         if not len(more):
             break
@@ -121,6 +131,7 @@ def scopes(words: TokenWords, values: FieldValues, opening: Flags, closing: Flag
     closes |= closing
     chosen = opens | closes
     starts, ends, opens = starts[chosen], ends[chosen], opens[chosen]
-    keys = span_hashes(words, starts, ends - starts) if len(starts) else np.empty(0, np.uint64)
+    lengths = np.minimum(ends - starts, MAX_HASHED_BYTES)
+    keys = span_hashes(words, starts, lengths) if len(starts) else np.empty(0, np.uint64)
     order = np.argsort(starts, kind="stable")
     return starts[order], keys[order], opens[order]

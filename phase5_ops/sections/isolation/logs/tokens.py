@@ -26,7 +26,9 @@ LOOKBEHIND, LOOKAHEAD = MAX_ID_BYTES + 64, MAX_ID_BYTES + 256
 PADDING = LOOKAHEAD + WORD  # zeros after the last byte of a hashed text
 FIRST_NON_ASCII = 128
 
-_MULTIPLIERS = (MAX_ID_BYTES + MAX_KEY_BYTES) // WORD + 2
+#: Of a longer span, whatever it is, the first bytes are hashed.
+MAX_HASHED_BYTES = MAX_ID_BYTES + MAX_KEY_BYTES
+_MULTIPLIERS = MAX_HASHED_BYTES // WORD + 2
 MASKS = np.array([(1 << (8 * n)) - 1 for n in range(WORD)] + [(1 << 64) - 1], np.uint64)  # the first n bytes of a word
 _SHIFT = np.uint64(29)
 
@@ -95,16 +97,17 @@ class TokenWords:
     """Eight bytes at any position of a block, without copying the block; needs `PADDING` bytes after the last position.
 
     Attributes:
+        view: the words by their position.
         multipliers: those of the key with which spans of the block are hashed.
     """
 
     def __init__(self, data: Bytes, key: HashKey = OWN_KEY) -> None:
-        self._view: Hashes = np.ndarray((len(data) - WORD + 1,), "<u8", data, 0, (1,))
+        self.view: Hashes = np.ndarray((len(data) - WORD + 1,), "<u8", data, 0, (1,))
         self.multipliers = key.multipliers
 
     def at(self, positions: Ints) -> Hashes:
         """The words that begin at these positions."""
-        return self._view[positions]
+        return self.view[positions]
 
 
 def span_hashes(words: TokenWords, starts: Ints, lengths: Ints) -> Hashes:

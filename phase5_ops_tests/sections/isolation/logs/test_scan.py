@@ -178,3 +178,9 @@ def test_scans_with_one_secret_hash_alike_and_scans_with_another_do_not():
     one, same, other = (LineScanner(TenantDictionary(("acme",)), HashKey(secret)) for secret in (b"1", b"1", b"2"))
     assert one.scan(line).key.tolist() == same.scan(line).key.tolist() == [key_hash("trace-1", HashKey(b"1"))]
     assert other.scan(line).key.tolist() == [key_hash("trace-1", HashKey(b"2"))] != one.scan(line).key.tolist()
+
+
+@pytest.mark.parametrize("length", [256, 257, 768, 784, 785, 5_000])
+def test_a_request_id_of_any_length_opens_an_invocation(length: int):
+    hits = LineScanner(TenantDictionary(("acme",))).scan(b"START RequestId: " + b"x" * length + b" Version: 1\n")
+    assert (hits.scope_line.tolist(), hits.scope_opens.tolist()) == ([0], [True])
