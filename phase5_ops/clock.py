@@ -27,6 +27,11 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def epoch_milliseconds(moment: datetime) -> int:
+    """Whole milliseconds since 1970-01-01T00:00Z, the way CloudWatch Logs counts time."""
+    return int(moment.timestamp() * 1000)
+
+
 def parse_iso(text: str) -> datetime:
     """A timezone-aware UTC datetime from ISO-8601.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from phase5_ops.aws.reader import AwsReader
+from phase5_ops.aws.reader import Answer, AwsReader
 from phase5_ops.cloudwatch.alarm_answers import Alarms, EncryptionKey, Subscription, Topic
 from phase5_ops.reads import Read, ReadStatus
 
@@ -21,22 +21,27 @@ IAM_ACTIONS = (
 )
 
 #: As many alarms, or mute rules, as a page takes; fifty alarms if nothing is said (CloudWatch API reference).
-LARGE_PAGES = {"PageSize": 100}
+_LARGE_PAGES = {"PageSize": 100}
 
 _MUTE_RULE_RESOURCE = ":alarm-mute-rule:"
 
 
-def read_alarms(reader: AwsReader) -> Alarms:
-    """Every metric and composite alarm (without AlarmTypes only metric alarms come) and every mute rule that has not expired."""
-    answer = reader.paginate(
-        "cloudwatch", "describe_alarms", "all alarms", AlarmTypes=["MetricAlarm", "CompositeAlarm"], PaginationConfig=LARGE_PAGES
+def describe_alarms(reader: AwsReader) -> Answer:
+    """Every metric and composite alarm, `MetricAlarms` and `CompositeAlarms`; without AlarmTypes only metric alarms come."""
+    return reader.paginate(
+        "cloudwatch", "describe_alarms", "all alarms", AlarmTypes=["MetricAlarm", "CompositeAlarm"], PaginationConfig=_LARGE_PAGES
     )
+
+
+def read_alarms(reader: AwsReader) -> Alarms:
+    """Every metric and composite alarm, and every mute rule that has not expired."""
+    answer = describe_alarms(reader)
     rules, rule_reads = _read_mute_rules(reader)
     return Alarms(answer.items("MetricAlarms"), answer.items("CompositeAlarms"), rules, [answer.read, *rule_reads])
 
 
 def _read_mute_rules(reader: AwsReader) -> tuple[list[Mapping[str, Any]], list[Read]]:
-    listed = reader.paginate("cloudwatch", "list_alarm_mute_rules", "all mute rules", PaginationConfig=LARGE_PAGES)
+    listed = reader.paginate("cloudwatch", "list_alarm_mute_rules", "all mute rules", PaginationConfig=_LARGE_PAGES)
     rules: list[Mapping[str, Any]] = []
     reads = [listed.read]
     for summary in listed.items("AlarmMuteRuleSummaries"):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.aws.s3.addresses import SCHEME, bucket_and_key
 from phase5_ops.input_files.archives import Archive
 from phase5_ops.input_files.files import FileUnreadable
 from phase5_ops.reads import ReadStatus
@@ -19,12 +20,12 @@ def s3_archives(reader: AwsReader, location: str) -> list[Archive]:
     Raises:
         FileUnreadable: the bucket cannot be listed.
     """
-    bucket, _, prefix = location.removeprefix("s3://").partition("/")
+    bucket, prefix = bucket_and_key(location)
     answer = reader.paginate("s3", "list_objects_v2", location, Bucket=bucket, Prefix=prefix)
     if answer.read.status is not ReadStatus.OK:
         raise FileUnreadable(f"{answer.read.status}: {answer.read.error}")
     keys = sorted(str(entry["Key"]) for entry in answer.items("Contents") if entry.get("Size"))
-    return [Archive(f"s3://{bucket}/{key}", _opener(reader, bucket, key)) for key in keys]
+    return [Archive(f"{SCHEME}{bucket}/{key}", _opener(reader, bucket, key)) for key in keys]
 
 
 def _opener(reader: AwsReader, bucket: str, key: str) -> Callable[[], BinaryIO]:

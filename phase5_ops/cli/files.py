@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from phase5_ops.aws.s3.addresses import is_s3
 from phase5_ops.cli.errors import refuse
 from phase5_ops.cli.options import AcceptedRight, OutputOption, PlainFormat, PlainFormatOption
 from phase5_ops.cli.output import check_writable, width_of, write
@@ -16,8 +17,6 @@ from phase5_ops.cli.progress import progress
 if TYPE_CHECKING:
     from phase5_ops.input_files.locations import Location
     from phase5_ops.settings import ReadingSettings
-
-_S3 = "s3://"
 
 
 def scan_logs(
@@ -81,7 +80,7 @@ def audit_ledger(
     from phase5_ops.settings import ConfigurationError, load_settings
 
     settings = load_settings()
-    if missing := [path for path in paths if not path.startswith(_S3) and not Path(path).exists()]:
+    if missing := [path for path in paths if not is_s3(path) and not Path(path).exists()]:
         raise ConfigurationError(f"no such file or folder: {', '.join(missing)}")
     with progress("reading", piped=False):
         from phase5_ops.report import file_audit
@@ -97,7 +96,7 @@ def audit_ledger(
 
 
 def _location(path: str, reading: "ReadingSettings") -> "Location":
-    if path.startswith(_S3):
+    if is_s3(path):
         from phase5_ops.aws.s3.input_objects import S3Location
 
         return S3Location(path, reading)

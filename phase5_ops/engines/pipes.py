@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 from dagster_aws.pipes import PipesEMRServerlessClient, PipesS3ContextInjector, PipesS3MessageReader
 
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.aws.s3.addresses import bucket_and_key
 from phase5_ops.engines.emr import FollowedJobs
 from phase5_ops.policy import EnginePolicy
 from phase5_ops.settings import Settings
@@ -30,8 +30,8 @@ class _MessagesBelow(PipesS3MessageReader):  # type: ignore[misc] # dagster_aws 
 
 def pipes_place(engine: EnginePolicy) -> tuple[str, str]:
     """Bucket and key prefix of the messages between a run and its jobs: below the place of partial results."""
-    place = urlsplit(engine.partials or "")
-    return place.netloc, "/".join(part for part in (place.path.strip("/"), _MESSAGES) if part)
+    bucket, prefix = bucket_and_key(engine.partials or "")
+    return bucket, "/".join(part for part in (prefix.strip("/"), _MESSAGES) if part)
 
 
 def emr_client(settings: Settings, reader: AwsReader) -> tuple[Any, FollowedJobs]:

@@ -12,9 +12,8 @@ from botocore.exceptions import ClientError
 
 from phase5_ops.aws.iam_statements import Statement, statement
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.aws.s3.addresses import SCHEME, bucket_and_key, is_s3
 from phase5_ops.files import write_whole
-
-_SCHEME = "s3://"
 
 
 class KeptPlace(Protocol):
@@ -115,7 +114,7 @@ class BucketPlace:
 
     def shown(self, name: str) -> str:
         """See `KeptPlace`."""
-        return f"{_SCHEME}{self.bucket}/{self._key(name)}"
+        return f"{SCHEME}{self.bucket}/{self._key(name)}"
 
     def _key(self, name: str) -> str:
         return "/".join(part for part in (self.prefix, name) if part)
@@ -123,15 +122,15 @@ class BucketPlace:
 
 def place_of(location: str, reader: AwsReader) -> KeptPlace:
     """The place that a path or an `s3://bucket/prefix` names."""
-    if not location.startswith(_SCHEME):
+    if not is_s3(location):
         return FolderPlace(Path(location))
-    bucket, _, prefix = location.removeprefix(_SCHEME).partition("/")
+    bucket, prefix = bucket_and_key(location)
     return BucketPlace(reader, bucket, prefix.strip("/"))
 
 
 def place_statements(sid: str, location: str, actions: Sequence[str]) -> list[Statement]:
     """The IAM statements for these actions on the objects of a place; none for a folder."""
-    if not location.startswith(_SCHEME):
+    if not is_s3(location):
         return []
-    target = location.removeprefix(_SCHEME).rstrip("/")
+    target = location.removeprefix(SCHEME).rstrip("/")
     return [statement(sid, actions, [f"arn:*:s3:::{target}/*"])]

@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from phase5_ops.aws.reader import AwsReader
-from phase5_ops.aws.s3.input_objects import SCHEME, S3Location
+from phase5_ops.aws.s3.addresses import is_s3
+from phase5_ops.aws.s3.input_objects import S3Location, reader_for
 from phase5_ops.clock import parse_iso
 from phase5_ops.engines.places import place_of
 from phase5_ops.input_files.locations import DiskLocation, Location
@@ -24,16 +24,14 @@ def audit_ledger(spark: Any, order: Mapping[str, Any]) -> Mapping[str, Any]:  # 
     """Audits the exports; writes the judgement, whole or not at all. Returns where that is."""
     reading = ReadingSettings.model_validate_json(order["reading"])
     policy, now = ReplayPolicy.model_validate(order["policy"]), parse_iso(order["now"]) if order["now"] else None
-    plan, latest = (
-        plan_reading([_location(each, reading) for each in order["locations"]], order["table"]),
-        latest_stamp(policy, now),
-    )
+    plan = plan_reading([_location(each, reading) for each in order["locations"]], order["table"])
+    latest = latest_stamp(policy, now)
     files = list(enumerate(planned.file for planned in plan.files))
     read = dict(spark.parallelize(files, max(1, len(files))).mapPartitions(partial(_read, latest)).collect())
     parts = [[LedgerPart.from_bytes(part) for part in read[number]] for number in range(len(files))]
     document = file_audit.as_json(SCHEMA, judge_parts(plan, parts, policy=policy, now=now))
     name = f"{order['folder']}/result"
-    place_of(order["place"], AwsReader(reading)).write(name, result_of(order, document).packed())
+    place_of(order["place"], reader_for(order["reading"])).write(name, result_of(order, document).packed())
     return {"result": name}
 
 
@@ -46,4 +44,4 @@ def _read(latest: int, files: Iterable[tuple[int, DataFile]]) -> Iterator[tuple[
 
 
 def _location(name: str, reading: ReadingSettings) -> Location:
-    return S3Location(name, reading) if name.startswith(SCHEME) else DiskLocation(Path(name))
+    return S3Location(name, reading) if is_s3(name) else DiskLocation(Path(name))

@@ -1,13 +1,12 @@
 """The files of an order of row 4.2, each scanned by a task of its own; what was found of a file is kept by the task."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
-from phase5_ops.aws.reader import AwsReader
+from phase5_ops.aws.s3.input_objects import reader_for
 from phase5_ops.engines.places import place_of
 from phase5_ops.sections.isolation.logs.engines.archives import FileOrder, index_of, scan_file
-from phase5_ops.settings import ReadingSettings
 
 
 def scan_logs(spark: Any, order: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ANN401 - a SparkContext
@@ -17,7 +16,7 @@ def scan_logs(spark: Any, order: Mapping[str, Any]) -> Mapping[str, Any]:  # noq
     kept = spark.parallelize(files, max(1, len(files))).mapPartitions(partial(_scan, common)).collect()
     index = index_of(order, kept)
     name = f"{order['folder']}/index"
-    _place(order["place"], order["reading"]).write(name, index.packed())
+    place_of(order["place"], reader_for(order["reading"])).write(name, index.packed())
     return {"index": name}
 
 
@@ -27,13 +26,8 @@ def _scan(common: Mapping[str, Any], files: Iterable[tuple[int, str]]) -> Iterat
 
     task = TaskContext.get()
     attempt = task.taskAttemptId() if task else 0  # a task that is tried twice keeps two results, and one of them counts
-    place = _place(common["place"], common["reading"])
+    place = place_of(common["place"], reader_for(common["reading"]))
     order = FileOrder.of(common, place)
     for number, name in files:
         kept = f"{common['folder']}/{number}-{attempt}.part"
         yield number, kept, scan_file(order, name, place, kept)
-
-
-@cache
-def _place(location: str, reading: str) -> Any:  # noqa: ANN401 - a KeptPlace
-    return place_of(location, AwsReader(ReadingSettings.model_validate_json(reading)))

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, BinaryIO, cast
 
 from phase5_ops.aws.reader import AwsReader, describe_failure, within
+from phase5_ops.aws.s3.addresses import SCHEME, bucket_and_key
 from phase5_ops.input_files.files import FileUnreadable
 from phase5_ops.input_files.locations import InputSource, LocationUnreadable
 from phase5_ops.reads import ReadStatus
@@ -22,8 +23,6 @@ log = logging.getLogger(__name__)
 
 #: The IAM actions that this reader needs.
 IAM_ACTIONS = ("s3:ListBucket", "s3:GetObject")
-
-SCHEME = "s3://"
 
 
 @cache
@@ -46,7 +45,7 @@ class S3Location:
 
     @property
     def _place(self) -> tuple[str, str]:
-        bucket, _, key = self.name.removeprefix(SCHEME).partition("/")
+        bucket, key = bucket_and_key(self.name)
         return bucket, key.rstrip("/")
 
     def files(self) -> Mapping[str, InputSource] | InputSource:

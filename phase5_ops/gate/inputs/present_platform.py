@@ -5,7 +5,7 @@ Reads only; what the answers mean is in `alarm_rules.py` and `deployed_rules.py`
 
 from functools import cached_property
 
-from phase5_ops.aws.alarms import LARGE_PAGES
+from phase5_ops.aws.alarms import describe_alarms
 from phase5_ops.aws.deployed_identity import read_deployed
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.evidence.store import EvidenceStore
@@ -36,10 +36,7 @@ class PresentPlatform:
     @cached_property
     def alarms(self) -> tuple[dict[str, str], Read]:
         """Alarm -> state, and how that was read; one paginated call."""
-        kinds = ["MetricAlarm", "CompositeAlarm"]
-        answer = self._reader.paginate(
-            "cloudwatch", "describe_alarms", "all alarms", AlarmTypes=kinds, PaginationConfig=LARGE_PAGES
-        )
+        answer = describe_alarms(self._reader)
         alarms = (*answer.items("MetricAlarms"), *answer.items("CompositeAlarms"))
         return {str(alarm.get("AlarmName")): str(alarm.get("StateValue")) for alarm in alarms}, answer.read
 

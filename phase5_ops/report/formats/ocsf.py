@@ -26,7 +26,7 @@ from py_ocsf_models.objects.product import Product
 from py_ocsf_models.objects.remediation import Remediation
 from py_ocsf_models.objects.resource_details import ResourceDetails
 
-from phase5_ops.clock import parse_iso
+from phase5_ops.clock import epoch_milliseconds, parse_iso
 from phase5_ops.evidence.result import FindingEntry, RowEntry
 from phase5_ops.files import sha256_of
 from phase5_ops.report.document import ReadinessDocument
@@ -121,7 +121,7 @@ class _About:
         status = FindingStatus.Suppressed if waived else FindingStatus.New
         severity = _SEVERITIES[finding.verdict]
         compliance = _COMPLIANCE[finding.verdict]
-        milliseconds = int(self._at.timestamp() * 1000)
+        milliseconds = epoch_milliseconds(self._at)
         text = one_line(f"{name_of(entry)}: {finding.subject}: {finding.seen} (expected: {finding.expected})")
         return CloudComplianceFinding(
             message=text,

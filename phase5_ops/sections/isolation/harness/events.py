@@ -12,6 +12,7 @@ from typing import Any
 
 from phase5_ops.aws.logs import LogEvent, LogGroup, LogWindow, read_log_events
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.clock import epoch_milliseconds
 from phase5_ops.reads import Read
 
 
@@ -51,7 +52,7 @@ def read_bus_events(
             elif any(one in line.message for one in ids):
                 unread += 1
 
-    period = (int(start.timestamp() * 1000), int(end.timestamp() * 1000) + 1)
+    period = (epoch_milliseconds(start), epoch_milliseconds(end) + 1)
     reads = read_log_events(reader, [LogGroup(group, None)], LogWindow((period,), calls_per_second), take)
     error = f"{unread} lines that name the execution are no events of EventBridge" if unread else None
     return events, [read.unless_invalid(error) for read in reads]

@@ -17,7 +17,7 @@ from phase5_ops.aws.reader import describe_failure
 from phase5_ops.aws.tables import describe_table_once, scan_items_once
 from phase5_ops.ccnative.ledger import SORT_PREFIX, stamp_of
 from phase5_ops.ccnative.tenants import parse_kill_switches
-from phase5_ops.clock import iso
+from phase5_ops.clock import epoch_milliseconds, iso
 from phase5_ops.context import RunContext
 from phase5_ops.engines.emr import job_statements
 from phase5_ops.engines.places import KeptPlace, place_of, place_statements
@@ -67,7 +67,7 @@ def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
     told = [tenant.tenant for tenant in known.tenants] if reads[0].status is ReadStatus.OK else []
     owners, ours, ledger_reads = _read_ledger(context, begin, told)
     reads += ledger_reads
-    start, end = _ms(begin - timedelta(minutes=policy.lead_in_minutes)), _ms(now)
+    start, end = epoch_milliseconds(begin - timedelta(minutes=policy.lead_in_minutes)), epoch_milliseconds(now)
     days = int(policy.window_hours // 24) + 2
     probes = sorted(own_work.noted(context, days=days) | ours)
     place, key, key_reads = _shared_key(context)
@@ -85,16 +85,16 @@ def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
     ) as run:
 
         def consume(group: str, events: list[LogEvent]) -> None:
-            run.events(group, as_events(events), judged_from=_ms(begin))
+            run.events(group, as_events(events), judged_from=epoch_milliseconds(begin))
 
         groups, group_reads = list_log_groups(reader, policy.group_prefixes)
         reads += group_reads
         if engine == "dagster":
-            reads += HourMerge(context, run, conditions, place, judged_from=_ms(begin)).merge(groups, start, end)
+            reads += HourMerge(context, run, conditions, place, judged_from=epoch_milliseconds(begin)).merge(groups, start, end)
         else:
             window = LogWindow(_ranges(start, end, policy.sample_share), policy.requests_per_second)
             reads += read_log_events(reader, groups, window, consume)
-        reads += retention_reads(groups, _ms(begin), end, group_reads[0])
+        reads += retention_reads(groups, epoch_milliseconds(begin), end, group_reads[0])
         archives, listing = _archives(context)
         reads += listing
         if engine == "spark":
@@ -149,7 +149,7 @@ def _read_ledger(run: RunContext, begin: datetime, tenants: list[str]) -> tuple[
         owners.add(entry)
         ours.update(own_work.in_ledger([entry]))
 
-    since = SORT_PREFIX + stamp_of(_ms(begin - margin))
+    since = SORT_PREFIX + stamp_of(epoch_milliseconds(begin - margin))
     ledger_reads, _ = read_window(reader, table, plan=plan, tenants=partitions, since=since, take=take)
     return owners.owners(), ours, [ledger_reads[0].unless_invalid(_malformed(owners.malformed)), *ledger_reads[1:]]
 
@@ -188,10 +188,6 @@ def _ranges(start: int, end: int, share: float) -> tuple[tuple[int, int], ...]:
         return ((start, end),)
     edges = [start + (end - start) * n // _SLICES for n in range(_SLICES + 1)]
     return tuple((a, a + max(1, int((b - a) * share))) for a, b in pairwise(edges))
-
-
-def _ms(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
 
 
 def _judge(run: RunContext, tables: Tables, _now: datetime) -> Judgement:

@@ -16,8 +16,9 @@ from phase5_ops.report.file_audit import finding_lines
 from phase5_ops.report.wrapping import labelled
 from phase5_ops.sections.isolation.logs.evidence import dictionary_of, scan_facts, scan_rows
 from phase5_ops.sections.isolation.logs.judge import judge_log_scan
+from phase5_ops.sections.isolation.logs.pieces import Progress
 from phase5_ops.sections.isolation.logs.reading import archive_read, scan_archive, unfinished_read
-from phase5_ops.sections.isolation.logs.run import LogRun, Progress
+from phase5_ops.sections.isolation.logs.run import LogRun
 from phase5_ops.text import printable
 from phase5_ops.verdict import Judgement
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 from phase5_ops.input_files.archives import BLOCK_BYTES, Readable
 from phase5_ops.input_files.log_documents import Event
 from phase5_ops.sections.isolation.logs.attribution import RawText, UnreadWording, Wording
-from phase5_ops.sections.isolation.logs.pieces import FilePieces, LineOrigin, Piece, Scanned, Scanning, live_piece
+from phase5_ops.sections.isolation.logs.pieces import FilePieces, LineOrigin, Piece, Progress, Scanned, Scanning, live_piece
 from phase5_ops.sections.isolation.logs.scan import Hits
 from phase5_ops.sections.isolation.logs.tokens import Flags, Ints
 
@@ -250,14 +250,11 @@ class PartRun:
         self._group, self._held, self._held_bytes = "", list[Event](), 0
         self._part = ScannedPart(name)
 
-    def archive(self, name: str, stream: Readable, progress: Callable[[str, int], None] | None = None) -> None:
+    def archive(self, name: str, stream: Readable, progress: Progress | None = None) -> None:
         """As `LogRun.archive`."""
-        done, pieces = 0, FilePieces(name, stream)
+        pieces = FilePieces(name, stream, progress)
         for piece in pieces:
             self._take(piece)
-            done += piece.block.stop - piece.block.begin
-            if progress:
-                progress(name, done)
         if pieces.more is not None:
             self._part.goes_on.append((name, pieces.more))
 

@@ -4,7 +4,7 @@ A piece knows nothing of other files, so that it can be scanned anywhere: which 
 scan, and whose they are, is found out later (`run`, `attribution`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from phase5_ops.sections.isolation.logs.tokens import Ints
 MOST_HELD_EVENTS = 5_000
 #: Kinds of origins: lines of text, events of a file, events read from CloudWatch.
 TEXT, FILE, LIVE = "", "file", "live"
+Progress = Callable[[str, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +91,14 @@ class Scanning:
 
 
 class FilePieces:
-    """The pieces of one file, in order.
+    """The pieces of one file, in order; `progress` is told after each how many bytes of the file are done.
 
     Attributes:
         more: whether the last answer in it says that more events follow in another file; None where it holds none.
     """
 
-    def __init__(self, name: str, stream: Readable) -> None:
+    def __init__(self, name: str, stream: Readable, progress: Progress | None = None) -> None:
+        self._progress = progress
         self._name, self._parts = name, LogParts(stream, lookbehind=LOOK_AROUND, lookahead=LOOK_AROUND)
         self.more: bool | None = None
 
@@ -106,6 +108,14 @@ class FilePieces:
         Raises:
             FileUnreadable: it broke off, or a part of it is not understood (NotUnderstood); the rest was given.
         """
+        done = 0
+        for piece in self._cut():
+            yield piece
+            done += piece.block.stop - piece.block.begin
+            if self._progress:
+                self._progress(self._name, done)
+
+    def _cut(self) -> Iterator[Piece]:
         held, failure = Events("", []), None
         try:
             for part in self._parts:

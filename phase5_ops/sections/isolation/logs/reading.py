@@ -9,7 +9,8 @@ from phase5_ops.input_files.archives import Archive, Readable
 from phase5_ops.input_files.files import FileUnreadable, NotUnderstood, contents
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sections.isolation.logs.judge import READ_ARCHIVE
-from phase5_ops.sections.isolation.logs.run import LogRun, Progress
+from phase5_ops.sections.isolation.logs.pieces import Progress
+from phase5_ops.sections.isolation.logs.run import LogRun
 
 #: Gives status and message of an exception that is not about the file itself.
 Failure = Callable[[Exception], tuple[ReadStatus, str | None]]

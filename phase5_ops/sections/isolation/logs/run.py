@@ -6,7 +6,7 @@ Bounded: at most a few blocks wait for their turn, whatever the size of the logs
 
 import os
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -31,12 +31,20 @@ from phase5_ops.sections.isolation.logs.dictionary import TenantDictionary
 from phase5_ops.sections.isolation.logs.edits import Layer
 from phase5_ops.sections.isolation.logs.layered import LayeredScanner
 from phase5_ops.sections.isolation.logs.parts import Again, KeptText, ScannedPart, read_again
-from phase5_ops.sections.isolation.logs.pieces import LIVE, FilePieces, LineOrigin, Piece, Scanned, Scanning, live_piece
+from phase5_ops.sections.isolation.logs.pieces import (
+    LIVE,
+    FilePieces,
+    LineOrigin,
+    Piece,
+    Progress,
+    Scanned,
+    Scanning,
+    live_piece,
+)
 from phase5_ops.sections.isolation.logs.tokens import OWN_KEY, HashKey
 
 MAX_THREADS = 4
 _TEXT = ("", "")  # the stream of lines of text
-Progress = Callable[[str, int], None]
 
 
 @dataclass(frozen=True)
@@ -103,12 +111,9 @@ class LogRun:
         Raises:
             FileUnreadable: it broke off, or a part of it is not understood (NotUnderstood); the rest is scanned.
         """
-        done, pieces = 0, FilePieces(name, stream)
+        pieces = FilePieces(name, stream, progress)
         for piece in pieces:
             self._submit(piece)
-            done += piece.block.stop - piece.block.begin
-            if progress:
-                progress(name, done)
         self._goes_on(name, more=pieces.more)
 
     def _goes_on(self, name: str, *, more: bool | None) -> None:

@@ -12,7 +12,8 @@ from functools import cache
 from typing import Any, Self
 
 from phase5_ops.aws.reader import describe_failure
-from phase5_ops.aws.s3.input_objects import SCHEME, S3Opener
+from phase5_ops.aws.s3.addresses import bucket_and_key, is_s3
+from phase5_ops.aws.s3.input_objects import S3Opener
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
 from phase5_ops.engines.emr import SparkJobFailed, run_job
@@ -75,11 +76,10 @@ def scan_file(order: FileOrder, name: str, place: KeptPlace, kept: str) -> str:
 
 
 def _archive(name: str, reading: str) -> Archive:
-    if not name.startswith(SCHEME):
+    if not is_s3(name):
         (archive,) = files([name])
         return archive
-    bucket, _, key = name.removeprefix(SCHEME).partition("/")
-    return Archive(name, S3Opener(bucket, key, reading))
+    return Archive(name, S3Opener(*bucket_and_key(name), reading))
 
 
 def index_of(order: Mapping[str, Any], kept: Sequence[tuple[int, str, str]]) -> Partial:

@@ -13,7 +13,7 @@ from functools import partial
 
 from phase5_ops.aws.logs import LogEvent, LogGroup, LogWindow, list_log_groups, read_log_events
 from phase5_ops.aws.reader import describe_failure
-from phase5_ops.clock import iso, parse_iso
+from phase5_ops.clock import epoch_milliseconds, iso, parse_iso
 from phase5_ops.context import RunContext
 from phase5_ops.engines.partials import Partial, PartialUnusable
 from phase5_ops.engines.places import KeptPlace
@@ -69,7 +69,7 @@ def scan_hour(context: RunContext, hour: datetime, conditions: Conditions, place
 
 def _range_of(hour: datetime) -> tuple[int, int]:
     """Its first and last millisecond: FilterLogEvents gives the events at both ends of a range."""
-    return _ms(hour), _ms(hour + HOUR) - 1
+    return epoch_milliseconds(hour), epoch_milliseconds(hour + HOUR) - 1
 
 
 def as_events(events: Sequence[LogEvent]) -> list[Event]:
@@ -121,16 +121,16 @@ class HourMerge:
         """First and last millisecond of each settled whole hour of the window, and of what lies before and after them."""
         settle, now = self.context.settings.engine.settle_minutes, self.context.now()
         hour = datetime.fromtimestamp(start // 1000, UTC).replace(minute=0, second=0, microsecond=0)
-        if _ms(hour) < start:
+        if epoch_milliseconds(hour) < start:
             hour += HOUR
         begin = start
-        if start < _ms(hour) <= end:
-            yield start, _ms(hour) - 1, None
-            begin = _ms(hour)
-        while begin == _ms(hour) and _range_of(hour)[1] <= end and settled(hour, now, settle):
+        if start < epoch_milliseconds(hour) <= end:
+            yield start, epoch_milliseconds(hour) - 1, None
+            begin = epoch_milliseconds(hour)
+        while begin == epoch_milliseconds(hour) and _range_of(hour)[1] <= end and settled(hour, now, settle):
             yield *_range_of(hour), hour
             hour += HOUR
-            begin = _ms(hour)
+            begin = epoch_milliseconds(hour)
         if begin <= end:
             yield begin, end, None
 
@@ -217,7 +217,3 @@ def _by_group(reads: Sequence[Read]) -> list[Read]:
             end=max(before.end, read.end),
         )
     return list(found.values())
-
-
-def _ms(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
