@@ -292,7 +292,9 @@ class CrossProbing:
         for switches in _switches_of(saved, self.targets.tenant_b):
             disabled = [*switches.get("disabled_action_types", {}).get("L", []), {"S": self.targets.marker}]
             items["tenants"] = [{**switches, "disabled_action_types": {"L": disabled}}]
-        written = {getattr(tables, role): chosen for role, chosen in items.items()}
+        written: dict[str, list[Item]] = {}
+        for role, chosen in items.items():
+            written.setdefault(getattr(tables, role), []).extend(chosen)  # two roles may name one table
         self.reads += change_items(self.context.reader, removed={}, written=written)
         for role, chosen in items.items():
             for item in chosen:
@@ -369,8 +371,9 @@ def restore(run: RunContext, wanted: Snapshot) -> list[Read]:
         keep = {json.dumps(key_of(place, item)) for item in items}
         new = [key_of(place, item) for item in current[place] if json.dumps(key_of(place, item)) not in keep]
         changed = [item for item in items if item not in current[place]]
-        removed.setdefault(table, []).extend(new)
-        written.setdefault(table, []).extend(changed)
+        for found, chosen in ((removed, new), (written, changed)):
+            of_table = found.setdefault(table, [])
+            of_table += [each for each in chosen if each not in of_table]  # two roles may name one table
     return reads + change_items(run.reader, removed=removed, written=written)
 
 

@@ -95,6 +95,9 @@ def judge_parts(
         now: evaluation time; default: the newest entry.
     """
     reads = [*plan.reads, *(part.read for file in parts for part in file if part.read is not None)]
+    for planned, file in zip(plan.files, parts, strict=True):
+        if not file or file[-1].read is None:
+            reads.append(file_read(planned.file.name, ReadStatus.FAILED, "its last part, which says how it was read, is missing"))
     files = [
         FileParts(file, None, False)
         if planned.export is None

@@ -13,9 +13,11 @@ from phase5_ops.probing.codes import Obstructed
 from phase5_ops.probing.forge import TokenKind
 from phase5_ops.probing.request import HttpAnswer, Problem, Request
 from phase5_ops.reads import ReadStatus
+from phase5_ops.sections.isolation.harness import cross_probes
 from phase5_ops.sections.isolation.harness.cross_probes import CrossProbing
 from phase5_ops.sections.isolation.harness.evidence import AccessKind, HarnessRow, Result
 from phase5_ops.sections.isolation.harness.probe_asking import Asking
+from phase5_ops.sections.isolation.harness.probe_data import Watched
 from phase5_ops_tests.sandbox.control_center.memory_platform import MemoryPlatform, MemoryReader
 from phase5_ops_tests.sections.isolation.harness.test_planted_faults import PLAN, TOKENS, Probed, findings, targets
 
@@ -197,3 +199,16 @@ def test_what_could_not_be_read_is_no_finding_and_what_was_written_is_put_back(t
     probed.context.reader = whole
     assert findings(probed.run("config")) == []
     assert probed.everything() == before
+
+
+def test_what_two_roles_of_one_table_hold_is_put_back_once(monkeypatch):
+    kept, new = ({"pk": {"S": "TENANT#b"}, "sk": {"S": name}} for name in ("kept", "new"))
+    changes = []
+    monkeypatch.setattr(cross_probes, "_read", lambda _run, wanted: ({place: [new] for place in wanted}, []))
+    monkeypatch.setattr(
+        cross_probes, "change_items", lambda _reader, *, removed, written: changes.append((removed, written)) or []
+    )
+    tables = SimpleNamespace(decision_budget="one", autonomy_budget_state="one")
+    run = SimpleNamespace(reader=None, settings=SimpleNamespace(tables=tables))
+    cross_probes.restore(run, {Watched(role, "TENANT#b", "b"): [kept] for role in vars(tables)})
+    assert changes == [({"one": [new]}, {"one": [kept]})]

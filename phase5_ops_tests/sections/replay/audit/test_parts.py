@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -11,14 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phase5_ops.ccnative.ledger import REPLAY_TYPES, Ledger
+from phase5_ops.input_files.locations import DiskLocation
 from phase5_ops.policy import ReplayPolicy
 from phase5_ops.reads import ReadStatus
 from phase5_ops.sections.replay.audit import ledger_part
 from phase5_ops.sections.replay.audit.data_file import DataFile, read_data_file
+from phase5_ops.sections.replay.audit.exports import plan_reading
+from phase5_ops.sections.replay.audit.files import judge_parts
 from phase5_ops.sections.replay.audit.ledger_merge import FileParts, merged
 from phase5_ops.sections.replay.audit.ledger_part import Change, LedgerPart, PartLedger, PartUnreadable
 from phase5_ops.sections.replay.audit.pairing import pair_replays
 from phase5_ops.sections.replay.audit.processes import processes_for, read_files
+from phase5_ops.verdict import Verdict
 from phase5_ops_tests.sections.replay.audit.exports import lines, write_export
 from phase5_ops_tests.sections.replay.audit.ledgers import NOW_MS, audit_paths, dynamodb, entry, repeated, replay
 
@@ -178,6 +183,18 @@ def test_a_process_that_dies_is_an_error_of_its_file():
     read_files(files, NOW_MS, found.setdefault, processes=1, sizes=[2, 1])
     assert [found[number].read.status for number in (0, 1)] == [ReadStatus.FAILED, ReadStatus.FAILED]
     assert "ended with 9" in found[0].read.error
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_file_whose_last_part_is_missing_is_an_error_that_names_it(tmp_path, kept):
+    (tmp_path / "ledger.json").write_bytes(lines(map(dynamodb, replay())))
+    plan = plan_reading([DiskLocation(tmp_path)])
+    parts = []
+    read_data_file(plan.files[0].file, None, parts.append)
+    begun = [replace(part, read=None) for part in parts[:kept]]
+    judged = judge_parts(plan, [begun], policy=ReplayPolicy(), now=None)
+    assert judged.verdict is Verdict.ERROR
+    assert any("ledger.json" in finding.subject and "last part" in finding.seen for finding in judged.findings)
 
 
 @pytest.mark.parametrize(("sizes", "processes"), [([10**9], 0), ([1, 2], 0), ([10**9, 10**9], 2)])
