@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from phase5_ops.aws.s3.addresses import is_s3
 from phase5_ops.cli.errors import refuse
 from phase5_ops.cli.options import AcceptedRight, OutputOption, PlainFormat, PlainFormatOption
 from phase5_ops.cli.output import check_writable, width_of, write
@@ -77,6 +76,7 @@ def audit_ledger(
 
     Exit codes: 0 PASS or WARN, 1 FAIL, 2 INCONCLUSIVE or ERROR, 3 usage.
     """
+    from phase5_ops.aws.s3.addresses import is_s3
     from phase5_ops.settings import ConfigurationError, load_settings
 
     settings = load_settings()
@@ -96,6 +96,8 @@ def audit_ledger(
 
 
 def _location(path: str, reading: "ReadingSettings") -> "Location":
+    from phase5_ops.aws.s3.addresses import is_s3
+
     if is_s3(path):
         from phase5_ops.aws.s3.input_objects import S3Location
 
