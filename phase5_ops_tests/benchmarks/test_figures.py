@@ -9,10 +9,12 @@ from unittest.mock import patch
 import pytest
 
 from benchmarks.figure import all_figures
+from benchmarks.figures import many_tenants
 from benchmarks.measuring import measure
 from benchmarks.results import SideResult, SizeResult
 from benchmarks.rounds import agree
 from phase5_ops.sandbox.server import Sandbox
+from phase5_ops.sandbox.state.sized import Size
 
 FIGURES = all_figures()
 
@@ -26,8 +28,16 @@ def in_this_process(scenario: str) -> Iterator[dict[str, str]]:
         yield sandbox.exports()
 
 
+@contextmanager
+def many_tenants_in_this_process(tenants: int) -> Iterator[dict[str, str]]:
+    """A larger sandbox as the figure serves it, without a process."""
+    with Sandbox("healthy", size=Size(tenants, many_tenants.TOOLS, many_tenants.CONNECTORS)) as sandbox:
+        yield sandbox.exports()
+
+
 @pytest.fixture(autouse=True)
 def sandboxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(many_tenants, "served", many_tenants_in_this_process)
     monkeypatch.setattr("phase5_ops.sandbox.process.sandbox_process", in_this_process)
 
 

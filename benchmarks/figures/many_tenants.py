@@ -1,0 +1,106 @@
+"""What gathers and judges the evidence that grows with a platform, as its tenants grow: CPU, memory, calls and their price."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.figure import Counts, Figure, Side, Work
+from benchmarks.targets import linear
+
+NOW = "2026-11-23T12:00:00Z"
+TOOLS, CONNECTORS = 6, 5
+GROWING = ("2.1", "2.2", "3.2", "4.2", "5.1", "5.2")
+
+
+def serve(tenants: int, told: Connection) -> None:
+    """Serves a platform with so many tenants until the other end of the pipe says something or is closed."""
+    from phase5_ops.sandbox.server import Sandbox
+    from phase5_ops.sandbox.state.sized import Size
+
+    with Sandbox("healthy", size=Size(tenants, TOOLS, CONNECTORS)) as sandbox:
+        told.send(sandbox.exports())
+        told.poll(None)
+
+
+@contextmanager
+def served(tenants: int) -> Iterator[dict[str, str]]:
+    """A platform with so many tenants in a process of its own; yields its environment variables."""
+    ours, its = get_context("spawn").Pipe()
+    process = get_context("spawn").Process(target=serve, args=(tenants, its), daemon=True)
+    process.start()
+    its.close()
+    try:
+        yield ours.recv()
+    finally:
+        ours.close()
+        process.join(10)
+        process.terminate()
+
+
+@contextmanager
+def platform(tenants: int) -> Iterator[None]:
+    """Points this process's environment to a platform with so many tenants, and to a new state folder."""
+    before = dict(os.environ)
+    os.environ["PHASE5_NOW"] = NOW
+    try:
+        with served(tenants) as exports, TemporaryDirectory(prefix="phase5-state-") as state:
+            os.environ |= {**exports, "PHASE5_STATE_DIR": state, "PHASE5_READING__DEADLINE_SECONDS": "600"}
+            os.environ |= {"PHASE5_READING__READ_TIMEOUT_SECONDS": "300"}  # the sandbox makes a bill of many tenants slowly
+            yield
+    finally:
+        os.environ.clear()
+        os.environ |= before
+
+
+@contextmanager
+def growing_rows(tenants: int, _folder: Path) -> Iterator[Work]:
+    """The rows about breakers, the ledger, the logs, budgets and costs, without Dagster."""
+    from phase5_ops.aws.pricing import cost_usd
+    from phase5_ops.build import JUDGING, evidence_for
+    from phase5_ops.checklist import ROW_OF_CHECK
+    from phase5_ops.context import open_run
+    from phase5_ops.gate.runs.continuity import look_back
+    from phase5_ops.settings import load_settings
+    from phase5_ops_tests.without_dagster import gathered
+
+    def work() -> Counts:
+        run = open_run(load_settings(), "run", look_back)
+        tables = gathered(run, evidence_for(set(GROWING)))
+        for judging in JUDGING:
+            for check, judge in judging.judges.items():
+                if ROW_OF_CHECK[check].id in GROWING:
+                    verdict = judge(run, {name: tables[name] for name in (judging.asset, *judging.also)}, run.now()).verdict
+                    if verdict != "PASS":
+                        raise RuntimeError(f"{check} is {verdict} on a healthy platform")
+        return {
+            "AWS calls": sum(run.reader.meter.calls.values()),
+            "thousandths of a USD": round(1000 * cost_usd(run.reader.meter), 3),
+            "rows of evidence": sum(len(table.frame) for table in tables.values()),
+        }
+
+    with platform(tenants):
+        yield work
+
+
+FIGURES = (
+    Figure(
+        name="many-tenants",
+        title="Many tenants",
+        measures=(
+            "Gathering, keeping and judging the rows 2.1, 2.2, 3.2, 4.2, 5.1 and 5.2, and what they rest on, of a sandbox with so"
+            f" many tenants, {TOOLS} tools and {CONNECTORS} connectors, which serves in a process of its own. Each tenant has an"
+            " account with a budget, executions, log lines, entries and costs. Without Dagster, and without the probes, which are"
+            " about two test tenants whatever the size."
+        ),
+        unit="tenants",
+        sizes=(100, 500, 2_000),
+        small=8,
+        sides=(Side("rows that grow", growing_rows),),
+        rounds=2,
+        targets=(linear(1.2), linear(1.2, "peak_mib")),
+    ),
+)
