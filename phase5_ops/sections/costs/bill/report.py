@@ -14,6 +14,7 @@ from phase5_ops.ccnative.names import canonical_connector
 from phase5_ops.sections.costs.bill.evidence import REST, SHARED, ZERO, CostReport, in_cents
 
 MARKDOWN_TENANTS = 50  # in the asset's metadata; the stored report has them all
+MARKDOWN_TREND = 10  # characters of a trend there: with one a day Dagster's dialog cuts it
 
 _BARS = "▁▂▃▄▅▆▇█"
 _HEADINGS = (
@@ -61,14 +62,21 @@ def tenant_costs(table: CostReport) -> list[TenantCost]:
 
 
 def sparkline(costs: Sequence[Decimal]) -> str:
-    """One character a day, from nothing to the highest day; credits (negative days) show as nothing."""
+    """One character a cost, from nothing to the highest; credits (negative costs) show as nothing."""
     top = max(costs, default=ZERO)
     if top <= 0:
         return _BARS[0] * len(costs)
     return "".join(_BARS[min(int(max(cost, ZERO) * len(_BARS) / top), len(_BARS) - 1)] for cost in costs)
 
 
-def _cells(line: TenantCost, whole: Decimal) -> tuple[str, ...]:
+def averages(costs: Sequence[Decimal], most: int) -> list[Decimal]:
+    """The mean cost a day of at most so many spans of equal length; the last span may be shorter."""
+    length = -(-len(costs) // most) or 1
+    spans = [costs[start : start + length] for start in range(0, len(costs), length)]
+    return [sum(span, ZERO) / len(span) for span in spans]
+
+
+def _cells(line: TenantCost, whole: Decimal, trend: Sequence[Decimal]) -> tuple[str, ...]:
     per_execution = line.together / line.executions if line.executions else None
     return (
         line.tenant or "(shared, no tenant tag)",
@@ -82,7 +90,7 @@ def _cells(line: TenantCost, whole: Decimal) -> tuple[str, ...]:
         f"{line.executions:,}",
         f"{per_execution:,.4f}" if per_execution is not None else "",
         _connectors(line),
-        sparkline(line.daily),
+        sparkline(trend),
     )
 
 
@@ -127,7 +135,8 @@ def as_markdown(table: CostReport, limit: int = MARKDOWN_TENANTS) -> str:
     whole = sum((line.together for line in lines if line.tenant != SHARED), ZERO)
     shown = [line for line in lines if line.tenant != SHARED][:limit]
     rest = [line for line in lines if line.tenant == SHARED]
-    rows = [f"| {' | '.join(_escaped(cell) for cell in _cells(line, whole))} |" for line in (*shown, *rest)]
+    cells = [_cells(line, whole, averages(line.daily, MARKDOWN_TREND)) for line in (*shown, *rest)]
+    rows = [f"| {' | '.join(map(_escaped, each))} |" for each in cells]
     left_out = len(lines) - len(shown) - len(rest)
     note = f"\n\n{left_out} further tenants are in the stored report." if left_out else ""
     align = "|".join("---" if name in ("tenant", "state", "by connector", "trend") else "---:" for name in _HEADINGS)
@@ -143,7 +152,8 @@ def as_html(table: CostReport) -> str:
     """The whole report as one HTML page that needs nothing else."""
     lines = tenant_costs(table) if _comparable(table) else []
     whole = sum((line.together for line in lines if line.tenant != SHARED), ZERO)
-    body = "\n".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in _cells(line, whole))}</tr>" for line in lines)
+    rows = [_cells(line, whole, line.daily) for line in lines]
+    body = "\n".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>" for cells in rows)
     heads = "".join(f"<th>{name}</th>" for name in _HEADINGS)
     note = "" if _comparable(table) else f"<p>{_MIXED}</p>"
     return (

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phase5_ops.sections.costs.bill.evidence import ZERO
-from phase5_ops.sections.costs.bill.report import as_html, as_markdown, change, sparkline, tenant_costs
+from phase5_ops.sections.costs.bill.report import as_html, as_markdown, averages, change, sparkline, tenant_costs
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.evidence.kept_tables import assert_kept
 from phase5_ops_tests.sections.costs.bill.cost_platform import CRM, NOTE, Bill, judge, outcome, tenant
@@ -145,3 +145,10 @@ def test_changes_and_trends_have_words_for_what_cannot_be_divided():
     ]  # fmt: skip
     assert sparkline([Decimal(n) for n in (0, 1, 2, 4, -3)]) == "▁▃▅█▁"
     assert sparkline([ZERO, ZERO]) == "▁▁"
+
+
+@pytest.mark.parametrize(
+    ("costs", "most", "means"), [((1, 2, 3, 5), 2, [1.5, 4]), ((1, 2, 3), 2, [1.5, 3]), ((1, 2), 10, [1, 2]), ((), 10, [])]
+)
+def test_a_long_trend_is_shown_by_the_means_of_its_spans(costs, most, means):
+    assert averages([Decimal(cost) for cost in costs], most) == means
