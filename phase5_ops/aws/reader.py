@@ -6,7 +6,6 @@ not bound a server that accepts a call and then answers byte by byte; the reader
 run's deadline allows.
 """
 
-import json
 import logging
 import os
 import re
@@ -18,7 +17,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from http import HTTPStatus
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -35,11 +33,9 @@ from botocore.exceptions import (
     NoCredentialsError,
     ReadTimeoutError,
 )
-from botocore.loaders import create_loader
 from botocore.parsers import ResponseParserError
-from botocore.session import get_session
-from botocore.utils import parse_timestamp
 
+from phase5_ops.aws.sessions import UnreadableAnswer, new_session, set_up
 from phase5_ops.clock import iso
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import ReadingSettings
@@ -112,51 +108,8 @@ class CallMeter:
                     table[operation] = table.get(operation, 0) + amount  # type: ignore[assignment]
 
 
-def configured_region() -> str | None:
-    """The region to read: AWS_REGION, as the SDKs of AWS name it, else what boto3 finds (AWS_DEFAULT_REGION, profile)."""
-    return os.environ.get("AWS_REGION") or boto3.Session().region_name
-
-
-#: Caches botocore's descriptions of services: each decision and tick makes its own clients, which would otherwise read megabytes
-#: of JSON again.
-_DESCRIPTIONS = create_loader()
-
-
-def _new_session() -> boto3.Session:
-    core = get_session()
-    core.register_component("data_loader", _DESCRIPTIONS)
-    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_in_utc)
-    session = boto3.Session(botocore_session=core, region_name=configured_region())
-    paths = _DESCRIPTIONS.search_paths
-    paths[:] = dict.fromkeys(paths)  # each session adds boto3's own folder once more
-    return session
-
-
-def _in_utc(value: Any) -> datetime:  # noqa: ANN401 - what the answer has: seconds since 1970, or a text
-    """A time of an answer. botocore's own parser looks up the machine's time zone for each data point of a metric."""
-    if isinstance(value, (int, float)):
-        return datetime.fromtimestamp(value, UTC)
-    parsed: datetime = parse_timestamp(value)
-    return parsed.astimezone(UTC)
-
-
 class DeadlineExceeded(Exception):
     """The run's reading time is used up."""
-
-
-class UnreadableAnswer(Exception):
-    """A successful answer that is not JSON, e.g. a proxy's page; botocore would treat it as an empty answer."""
-
-
-def _refuse_unreadable(response_dict: Mapping[str, Any] | None, **_: object) -> None:
-    if response_dict is None or response_dict["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
-        return
-    try:
-        content = json.loads(response_dict["body"])
-    except ValueError:
-        content = None
-    if not isinstance(content, dict):
-        raise UnreadableAnswer(f"the answer has HTTP status {response_dict['status_code']} and a body that is not a JSON object")
 
 
 def within(seconds: float, call: Callable[[], Any], *, late: str) -> Any:  # noqa: ANN401 - whatever the call returns
@@ -242,7 +195,7 @@ class AwsReader:
     ) -> None:
         self.meter = meter or CallMeter()
         self._reading = reading
-        self._session = session or _new_session()
+        self._session = set_up(session or new_session())
         self._monotonic = monotonic
         self._ends = monotonic() + reading.deadline_seconds
         self._clients: dict[tuple[str, str | None], BaseClient] = {}
@@ -279,8 +232,6 @@ class AwsReader:
                 )
                 client = self._session.client(service, region_name=region or self.region, config=config)
                 client.meta.events.register("before-send", partial(self._count_attempt, service))
-                if client.meta.service_model.resolved_protocol == "json":
-                    client.meta.events.register("response-received", _refuse_unreadable)
                 self._clients[key] = client
             return self._clients[key]
 

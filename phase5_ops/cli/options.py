@@ -89,7 +89,7 @@ WaitTimeoutOption = Annotated[float, typer.Option("--timeout", help="How long to
 
 def settings_of_environment(*, refresh_costs: bool = False, dagster_url: str | None = None) -> "Settings":
     """Validated settings, and the region that everything else needs."""
-    from phase5_ops.aws.reader import configured_region
+    from phase5_ops.aws.sessions import configured_region
     from phase5_ops.settings import ConfigurationError, load_settings
 
     settings = load_settings(refresh_costs=refresh_costs or None, dagster_url=dagster_url)

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from phase5_ops.aws.iam import ledger_read, logs_read, tables_read
 from phase5_ops.aws.iam_statements import Statement
 from phase5_ops.aws.ledger import plan_reading, read_window
-from phase5_ops.aws.log_objects import s3_archives
 from phase5_ops.aws.logs import LogEvent, LogWindow, list_log_groups, read_log_events, retention_reads
 from phase5_ops.aws.reader import describe_failure
+from phase5_ops.aws.s3.log_objects import s3_archives
 from phase5_ops.aws.tables import describe_table_once, scan_items_once
 from phase5_ops.ccnative.ledger import SORT_PREFIX, stamp_of
 from phase5_ops.ccnative.tenants import parse_kill_switches

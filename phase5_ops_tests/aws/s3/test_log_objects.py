@@ -9,8 +9,8 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from phase5_ops.aws.log_objects import s3_archives
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.aws.s3.log_objects import s3_archives
 from phase5_ops.input_files.files import FileUnreadable, contents
 from phase5_ops.settings import ReadingSettings
 

@@ -1,0 +1,150 @@
+"""Sessions of boto3, set up so that a call costs little and its answer is read strictly.
+
+What botocore works out for each call and comes out the same is kept: descriptions of services, what a client calls itself. An
+answer in JSON is read once, and one that is no JSON is refused here, which botocore would take for an empty answer. Items of
+DynamoDB, most of what a run reads, have the form in which they come: only binary values in them are converted.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Self
+
+import boto3
+from botocore.config import Config
+from botocore.context import get_context
+from botocore.loaders import create_loader
+from botocore.model import MapShape, Shape, StructureShape
+from botocore.parsers import JSONParser, ResponseParser, ResponseParserFactory
+from botocore.session import get_session
+from botocore.useragent import UserAgentString
+from botocore.utils import parse_timestamp
+
+#: Caches botocore's descriptions of services: each decision and tick makes its own clients, which would otherwise read megabytes
+#: of JSON again.
+_DESCRIPTIONS = create_loader()
+
+
+def configured_region() -> str | None:
+    """The region to read: AWS_REGION, as the SDKs of AWS name it, else what boto3 finds (AWS_DEFAULT_REGION, profile)."""
+    return os.environ.get("AWS_REGION") or boto3.Session().region_name
+
+
+def new_session() -> boto3.Session:
+    """A session for one reader, without its set-up."""
+    core = get_session()
+    core.register_component("data_loader", _DESCRIPTIONS)
+    session = boto3.Session(botocore_session=core, region_name=configured_region())
+    paths = _DESCRIPTIONS.search_paths
+    paths[:] = dict.fromkeys(paths)  # each session adds boto3's own folder once more
+    return session
+
+
+def set_up(session: boto3.Session) -> boto3.Session:
+    """The same session; its clients raise `UnreadableAnswer` where botocore would find nothing in an answer."""
+    core = session._session
+    core.register_component("user_agent_creator", _UserAgent.from_environment())
+    core.register_component("response_parser_factory", _Parsers())
+    return session
+
+
+class UnreadableAnswer(Exception):
+    """A successful answer that is not JSON, e.g. a proxy's page; botocore would treat it as an empty answer."""
+
+
+class _UserAgent(UserAgentString):  # type: ignore[misc]
+    """Written once for each set of features that calls use; botocore writes it twice for each call."""
+
+    _written: dict[frozenset[str], str] | None = None  # of a client's own; what the session has may still change
+
+    def with_client_config(self, client_config: Config) -> Self:
+        agent: Self = super().with_client_config(client_config)
+        agent._written = {}
+        return agent
+
+    def to_string(self) -> str:
+        if self._written is None:
+            return str(super().to_string())
+        context = get_context()
+        features = frozenset(context.features if context else ())
+        if features not in self._written:
+            self._written[features] = str(super().to_string())
+        return self._written[features]
+
+
+class _Parsers(ResponseParserFactory):  # type: ignore[misc]
+    """Makes a parser for each answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_parser_defaults(timestamp_parser=_in_utc)
+
+    def create_parser(self, protocol_name: str) -> ResponseParser:
+        return _JsonAnswers(**self._defaults) if protocol_name == "json" else super().create_parser(protocol_name)
+
+
+def _in_utc(value: Any) -> datetime:  # noqa: ANN401 - what the answer has: seconds since 1970, or a text
+    """A time of an answer. botocore's own parser looks up the machine's time zone for each data point of a metric."""
+    if isinstance(value, (int, float)):
+        return datetime.fromtimestamp(value, UTC)
+    parsed: datetime = parse_timestamp(value)
+    return parsed.astimezone(UTC)
+
+
+class _JsonAnswers(JSONParser):  # type: ignore[misc]
+    """Reads the answers of services that speak JSON."""
+
+    _content: dict[str, Any] | None = None
+
+    def parse(self, response: Mapping[str, Any], shape: Shape) -> Any:  # noqa: ANN401 - as the service answers
+        """The answer as botocore gives it.
+
+        Raises:
+            UnreadableAnswer: a success that is no JSON object.
+        """
+        if response["status_code"] < HTTPStatus.MULTIPLE_CHOICES:
+            self._content = _object_in(response)
+        return super().parse(response, shape)
+
+    def _parse_body_as_json(self, body_contents: bytes) -> Any:  # noqa: ANN401 - any JSON
+        return super()._parse_body_as_json(body_contents) if self._content is None else self._content
+
+    def _handle_map(self, shape: MapShape, value: Mapping[str, Any]) -> dict[str, Any]:
+        if _is_of_attributes(shape.value):
+            return {name: None if each is None else self._attribute(shape.value, each) for name, each in value.items()}
+        parsed: dict[str, Any] = super()._handle_map(shape, value)
+        return parsed
+
+    def _attribute(self, shape: StructureShape, value: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as botocore gives it
+        """A value of DynamoDB, such as `{"S": "text"}`; whatever is not of the common kinds is left to botocore."""
+        if len(value) == 1:
+            ((kind, bare),) = value.items()
+            if bare is not None:
+                if kind in _AS_THEY_COME:
+                    return value
+                if kind == "M":
+                    return {"M": self._handle_map(shape.members["M"], bare)}
+                if kind == "L":
+                    return {"L": [None if each is None else self._attribute(shape, each) for each in bare]}
+        return self._handle_structure(shape, value)
+
+
+#: Kinds of values of DynamoDB that botocore converts nothing of.
+_AS_THEY_COME = frozenset({"S", "N", "BOOL", "NULL", "SS", "NS"})
+
+
+def _is_of_attributes(shape: Shape) -> bool:
+    """Whether it is the shape of a value of DynamoDB."""
+    return bool(shape.name == "AttributeValue" and shape.type_name == "structure" and shape.members.keys() > _AS_THEY_COME)
+
+
+def _object_in(response: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        content = json.loads(response["body"])
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise UnreadableAnswer(f"the answer has HTTP status {response['status_code']} and a body that is not a JSON object")
+    return content
