@@ -11,7 +11,7 @@ that name another trace, tenant or time than the entry (see `Oddity`), and the t
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -42,9 +42,9 @@ MALFORMED_KEPT = 1000
 SUCCESS_STATUSES = frozenset({"SUCCEEDED", "SUCCESS", "COMPLETED"})
 
 _ENTRY_ID = re.compile(r"entry-(?P<ms>\d{12,14})(?:-|$)")  # the platform puts the time of writing into the id
-#: A timestamp as the platform writes it; two of them are in order of time if their texts are.
-_STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
-_STAMPS = re.compile(rf"(?:{_STAMP.pattern}(?:\n|$))+")
+#: A timestamp as the platform writes it, each 0 being any digit; two of them are in order of time if their texts are.
+STAMP_FORM = "0000-00-00T00:00:00.000Z"
+_STAMP = re.compile(re.escape(STAMP_FORM).replace("0", "[0-9]"))
 _OTHERS_KEPT = 1000  # types beside the relevant ones that are recognised without looking closely
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -130,6 +130,20 @@ TEXT_ATTRIBUTES = (
 )
 TEXT_DATA = ("action_intent_id", "replay_reason", "requested_by", "status")
 
+#: What the keys of a usual entry are made of, by the names of `EntryTexts`; those that are not needed may be absent.
+KEYS = {
+    "pk": f"{PARTITION_PREFIX}{{tenant}}",
+    "sk": f"{SORT_PREFIX}{{stamp}}#{{entry_id}}",
+    "index_trace": f"{TRACE_PREFIX}{{trace}}",
+    "index_trace_stamp": "{stamp}",
+    "index_tenant": f"{PARTITION_PREFIX}{{tenant}}",
+    "index_tenant_stamp": "{stamp}",
+}
+NEEDED_KEYS = ("pk", "sk")
+#: The texts of a usual entry that hold more than blanks, whatever its type.
+NEVER_BLANK = ("tenant", "trace", "entry_id")
+_KEY_FORMS = [(EntryTexts._fields.index(name), form.format, name in NEEDED_KEYS) for name, form in KEYS.items()]
+
 
 def epoch_ms(stamp: str) -> int:
     """Epoch milliseconds of an ISO-8601 timestamp with a time zone; finer digits are cut.
@@ -204,27 +218,8 @@ class Ledger:
         stamp = _s(item.get("timestamp"))
         return stamp is not None and self._is_other(event, stamp)
 
-    def took_others(self, events: Collection[str], stamps: Sequence[str]) -> bool:
-        """Takes items of these types, none of them relevant, with these timestamps; False, and none taken, where one is odd."""
-        if not stamps:
-            return True
-        newest = max(stamps)
-        if not all(map(self._is_other_type, events)) or not _STAMPS.fullmatch("\n".join(stamps)):
-            return False
-        if newest > self._newest_stamp and not self._noted(newest):
-            return False
-        self.items += len(stamps)
-        return True
-
-    def took_texts(self, texts: EntryTexts) -> bool:
-        """Takes an item of a relevant type of which only these texts are known; False where it has to be looked at."""
-        if texts.event not in RELEVANT or not self._took_entry(texts):
-            return False
-        self.items += 1
-        return True
-
     def _took_entry(self, texts: EntryTexts) -> bool:
-        entry = _usual_entry(texts)
+        entry = usual_entry(texts)
         if entry is None or (self._latest is not None and entry.at > self._latest):
             return False
         if self.newest is None or entry.at > self.newest:
@@ -240,14 +235,14 @@ class Ledger:
 
     def _is_other_type(self, event: str) -> bool:
         if event not in self._others:
-            if not event.strip() or event.strip().upper() in RELEVANT or len(self._others) >= _OTHERS_KEPT:
+            if not is_other_type(event) or len(self._others) >= _OTHERS_KEPT:
                 return False
             self._others.add(event)
         return True
 
     def _noted(self, stamp: str) -> bool:
         """Notes a timestamp of the usual form as one that was met; False if it is no time, or ahead of the clock."""
-        at = _moment(stamp)
+        at = moment(stamp)
         if at is None or (self._latest is not None and at > self._latest):
             return False
         self._newest_stamp = stamp
@@ -300,24 +295,30 @@ def _usual_texts(item: dict[str, Any]) -> EntryTexts | None:
     return EntryTexts._make(found)
 
 
-def _usual_entry(texts: EntryTexts) -> LedgerEntry | None:
+def is_other_type(event: str) -> bool:
+    """True for a type that no replay has, and that is not meant to be one either."""
+    meant = event.strip().upper()
+    return bool(meant) and meant not in RELEVANT
+
+
+def usual_entry(texts: EntryTexts) -> LedgerEntry | None:
     """The entry of an item in which nothing is odd; None where `_Reading` has to say what it is."""
-    event, stamp, tenant, account, trace, entry_id, pk, sk, *indexes, intent, reason, requester, status = texts
+    event, stamp, tenant, account, trace, entry_id, pk, sk, *_, intent, reason, requester, status = texts
     if tenant is None or trace is None or stamp is None or entry_id is None or pk is None or sk is None:
         return None
-    if pk != PARTITION_PREFIX + tenant or sk != f"{SORT_PREFIX}{stamp}#{entry_id}" or not _STAMP.fullmatch(stamp):
+    if not (_STAMP.fullmatch(stamp) and tenant.strip() and trace.strip() and entry_id.strip()):
         return None
-    if not (tenant.strip() and trace.strip() and entry_id.strip()):
-        return None
-    if indexes != [TRACE_PREFIX + trace, stamp, pk, stamp] and any(
-        found is not None and found != own for found, own in zip(indexes, (TRACE_PREFIX + trace, stamp, pk, stamp), strict=True)
-    ):
-        return None
+    for place, form, needed in _KEY_FORMS:
+        found = texts[place]
+        if (found is None and needed) or (
+            found is not None and found != form(tenant=tenant, trace=trace, stamp=stamp, entry_id=entry_id)
+        ):
+            return None
     if event not in REPLAY_TYPES:
         reason = requester = None
     elif not (account and account.strip() and intent and intent.strip() and reason is not None and requester is not None):
         return None
-    at = _moment(stamp)
+    at = moment(stamp)
     if at is None:
         return None
     named = _ENTRY_ID.match(entry_id)
@@ -365,7 +366,7 @@ class _Reading:
         if event is None:
             return None
         if event not in RELEVANT:
-            self.at = _moment(self._item.get("timestamp"))  # only to know how far the ledger reaches
+            self.at = moment(self._item.get("timestamp"))  # only to know how far the ledger reaches
             return None
         tenant, trace = self._required("tenantId"), self._required("traceId")
         stamp, entry_id = self._required("timestamp"), self._required("entryId")
@@ -430,14 +431,14 @@ class _Reading:
         """Partition and sort key; the sort key must name the entry's own timestamp and id."""
         pk, sk = self._required("pk"), self._required("sk")
         if stamp is not None:
-            self.at = _moment(stamp)
+            self.at = moment(stamp)
             if self.at is None:
                 self.problem("timestamp", f"expected ISO-8601 with a time zone, found {shown(stamp)}")
         if pk is not None and not (pk.startswith(PARTITION_PREFIX) and len(pk) > len(PARTITION_PREFIX)):
             self.problem("pk", f"expected {PARTITION_PREFIX}<tenant>, found {shown(pk)}")
         if sk is not None and self.at is not None and entry_id is not None and sk != f"{SORT_PREFIX}{stamp}#{entry_id}":
             written, _, ending = sk.removeprefix(SORT_PREFIX).partition("#")
-            if not sk.startswith(SORT_PREFIX) or ending != entry_id or _moment(written) is None or _moment(written) != self.at:
+            if not sk.startswith(SORT_PREFIX) or ending != entry_id or moment(written) is None or moment(written) != self.at:
                 self.problem("sk", f"expected {shown(f'{SORT_PREFIX}{stamp}#{entry_id}', 120)}")
         return pk or "", sk or ""
 
@@ -451,7 +452,7 @@ class _Reading:
             found.append((Oddity.INDEX_TENANT, f"gsi2pk {shown(tenant_key)}"))
         for name in ("gsi1sk", "gsi2sk"):
             stamp = self._text(self._item, name, name)
-            if stamp is not None and self.at is not None and _moment(stamp) != self.at:
+            if stamp is not None and self.at is not None and moment(stamp) != self.at:
                 found.append((Oddity.INDEX_TIME, f"{name} {shown(stamp)}"))
         return tuple(found)
 
@@ -480,7 +481,7 @@ class _Reading:
         return shown(data.get(name)) if len(self.problems) > before else value
 
 
-def _moment(value: object) -> int | None:
+def moment(value: object) -> int | None:
     """Epoch milliseconds of a timestamp attribute; None if there is none that can be read."""
     if isinstance(value, dict):
         value = value.get("S")

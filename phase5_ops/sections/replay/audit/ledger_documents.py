@@ -8,21 +8,23 @@ name (`NotALedger`, or a malformed line), so that an unfamiliar shape never read
 
 import io
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, cast
 
 import ijson
+import numpy as np
 import orjson
 
 from phase5_ops.ccnative.attributes import shown
-from phase5_ops.ccnative.ledger import RELEVANT, EntryTexts
 from phase5_ops.reads import ReadStatus
-from phase5_ops.sections.replay.audit.line_layouts import LineLayouts, OrdinaryLine, Recognised
+from phase5_ops.sections.replay.audit.line_layouts import LineLayouts
+from phase5_ops.sections.replay.audit.usual_entries import QuickLedger
 from phase5_ops.text import first_few
 
 LINE_BYTES = 8 * 1024 * 1024  # a longer line is no item; it may be a whole scan answer on one line
-_BLOCK_BYTES = 1 << 20
+_READ_BYTES = 1 << 20
+_BLOCK_BYTES = 4 << 20  # of lines that are looked at together
 _DEEPEST = 100  # DynamoDB nests values 32 levels deep, and its JSON form names the type at each
 _MOST_MEMBERS = 100_000  # of an array that is held rather than streamed; no item has so many
 _NAMED = 8  # members that a message names
@@ -99,22 +101,6 @@ class Pages:
     unfinished: int = 0
 
 
-class QuickLedger(Protocol):
-    """What takes items without parsing their lines; False where a line has to be parsed after all."""
-
-    def took_others(self, events: Collection[str], stamps: Sequence[str]) -> bool:
-        """Takes items of types that no replay has."""
-        ...
-
-    def took_texts(self, texts: EntryTexts) -> bool:
-        """Takes an item of a type that only replays have."""
-        ...
-
-    def took_line(self, entry: OrdinaryLine, line: bytes) -> bool:
-        """Takes an entry of an execution as its line, without the line feed."""
-        ...
-
-
 @dataclass(slots=True)
 class LedgerDocuments:
     """Takes the items of documents.
@@ -169,44 +155,36 @@ class LedgerDocuments:
             self._line(number, line)
 
     def _blocks(self, stream: BinaryIO, number: int, quick: QuickLedger) -> None:
-        """The lines of the rest of the text, those in which nothing is odd many at once."""
-        layouts, rest = LineLayouts(_DECODER.decode), b""
-        while chunk := _some(stream):
-            whole = chunk.rfind(b"\n") + 1
-            if whole:
-                block, rest = rest + chunk[:whole], chunk[whole:]
-                self._block(block, layouts.lines(block), number, quick)
-                number += block.count(b"\n")
-            else:
-                rest += chunk
-            if len(rest) >= LINE_BYTES:
-                break
-        if rest:
-            self._take_line(number, rest)
+        """The lines of the rest of the text; those in which nothing is odd are taken many at once."""
+        layouts = LineLayouts(_DECODER.decode)
+        for block in filter(None, _blocks_of_lines(stream)):
+            whole = block.rfind(b"\n") + 1
+            number += self._block(block if whole == len(block) else block[:whole], layouts, number, quick)
+            if whole < len(block):
+                self._take_line(number, _of_bounded_length(block[whole:]))
 
-    def _block(self, block: bytes, lines: Recognised, number: int, quick: QuickLedger) -> None:
-        """The lines of a block, `number` being that of the first."""
-        others: list[int] = []  # since the last line that had to be parsed
-        for row, (event, found) in enumerate(zip(lines.events, lines.found, strict=True)):
-            if found is None and event is not None and event not in RELEVANT:
-                others.append(row)
-                continue
-            if isinstance(found, OrdinaryLine):
-                taken = quick.took_line(found, block[lines.begins[row] : lines.ends[row] - 1])
-            else:
-                taken = found is not None and quick.took_texts(found)
-            if not taken:
-                self._others(block, lines, others, number, quick)
-                others = []
-                self._take_line(number + row, _of_bounded_length(block[lines.begins[row] : lines.ends[row]]))
-        self._others(block, lines, others, number, quick)
+    def _block(self, block: bytes, layouts: LineLayouts, number: int, quick: QuickLedger) -> int:
+        """The lines of a block, `number` being that of the first; returns how many there are."""
+        ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n")) + 1
+        begins = np.concatenate(([0], ends[:-1]))
+        taken = [usual for alike in layouts.alike(block, begins, ends) if (usual := quick.usual(alike)) is not None]
+        odd = np.ones(len(ends), bool)
+        for usual in taken:
+            odd[usual.rows] = False
 
-    def _others(self, block: bytes, lines: Recognised, rows: list[int], number: int, quick: QuickLedger) -> None:
-        """Lines whose items are of types that no replay has."""
-        events, stamps = ([column[row] or "" for row in rows] for column in (lines.events, lines.stamps))
-        if not quick.took_others(set(events), stamps):
+        def take(rows: Iterable[int]) -> None:
             for row in rows:
-                self._take_line(number + row, _of_bounded_length(block[lines.begins[row] : lines.ends[row]]))
+                self._take_line(number + row, _of_bounded_length(block[begins[row] : ends[row]]))
+
+        for row in np.flatnonzero(odd).tolist():
+            try:
+                take([row])
+            except NotALedger:
+                take(np.flatnonzero(~odd[:row]).tolist())  # those before it count
+                raise
+        for usual in taken:
+            quick.take_usual(usual)
+        return len(ends)
 
     def _line(self, number: int, line: bytes) -> None:
         """The documents of a line, which may be joined without anything between them."""
@@ -465,10 +443,27 @@ def _first_line(stream: BinaryIO) -> tuple[int, bytes]:
     return number, b""
 
 
-def _some(stream: BinaryIO) -> bytes:
-    """The next bytes; what came before an error is not lost."""
+def _blocks_of_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """What a stream holds, in blocks of about `_BLOCK_BYTES` that end with a line feed, but for the last.
+
+    Whole lines that came before an error are given before it is raised; nothing is read behind a line that is too long.
+    """
     read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
-    return read(_BLOCK_BYTES)
+    held: list[bytes] = []
+    size = of_a_line = 0
+    try:
+        while of_a_line < LINE_BYTES and (chunk := read(_READ_BYTES)):
+            whole = chunk.rfind(b"\n") + 1
+            of_a_line = len(chunk) - whole if whole else of_a_line + len(chunk)
+            if whole and size + whole >= _BLOCK_BYTES:
+                yield b"".join([*held, memoryview(chunk)[:whole]])
+                held, size, chunk = [], 0, chunk[whole:]
+            held.append(chunk)
+            size += len(chunk)
+    except Exception:
+        yield (left := b"".join(held))[: left.rfind(b"\n") + 1]
+        raise
+    yield b"".join(held)
 
 
 def _of_bounded_length(line: bytes) -> bytes:

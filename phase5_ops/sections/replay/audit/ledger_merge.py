@@ -17,13 +17,14 @@ from phase5_ops.ccnative.ledger import MALFORMED_KEPT, REPLAY_REQUESTED, Ledger,
 from phase5_ops.sections.replay.audit.ledger_part import (
     CHANGED,
     DELETED,
-    REPLAYS,
     Change,
+    Digests,
     LedgerPart,
     PackedBlock,
     content_digests,
     trace_digest,
 )
+from phase5_ops.sections.replay.audit.usual_entries import REPLAYS
 
 Rows = npt.NDArray[np.int64]
 _NO_TIME = np.iinfo(np.int64).min
@@ -155,9 +156,9 @@ class _Entries:
 
     def _sharing_a_key(self, rows: Rows) -> Rows:
         """Those of these rows whose key another of them has too, ascending."""
-        order = rows[np.argsort(self.keys[rows], kind="stable")]
-        same = self.keys[order[1:]] == self.keys[order[:-1]]
-        return np.unique(np.concatenate((order[1:][same], order[:-1][same])))
+        keys = self.keys[rows]
+        ordered = np.sort(keys)
+        return rows[_among(keys, ordered[1:][ordered[1:] == ordered[:-1]])]
 
     def settle_conflicts(self, ledger: Ledger, changes: _Changes) -> None:
         """One key with several contents: the latest counts where exports tell the time; otherwise each is malformed."""
@@ -181,7 +182,7 @@ class _Entries:
         for file in files:
             deleted = _joined([part.deleted for part in file.parts])
             if len(deleted) and file.state_ms is not None:
-                self.kept &= ~((self.times < file.state_ms) & np.isin(self.keys, deleted))
+                self.kept &= ~((self.times < file.state_ms) & _among(self.keys, np.sort(deleted)))
 
     def drop_vanished(self, files: Sequence[FileParts], changes: _Changes) -> None:
         """Leaves out entries of earlier exports that the latest full export no longer holds."""
@@ -198,7 +199,7 @@ class _Entries:
         replay = np.repeat(np.array([block.kind == REPLAYS for block in self._blocks], bool), np.diff(self._begin))
         found = dict(self._unpacked(np.flatnonzero(self.kept & replay)))
         wanted = {trace_digest(entry.trace) for entry in found.values() if entry.event != REPLAY_REQUESTED}
-        others = self.kept & ~replay & np.isin(self.traces, np.fromiter(wanted, np.uint64, len(wanted)))
+        others = self.kept & ~replay & _among(self.traces, np.sort(np.fromiter(wanted, np.uint64, len(wanted))))
         found.update(self._unpacked(np.flatnonzero(others)))
         return [found[row] for row in sorted(found)]
 
@@ -212,5 +213,13 @@ class _Entries:
                 yield from zip(wanted.tolist(), self._blocks[number].entries(offsets), strict=True)
 
 
-def _joined(arrays: Sequence[npt.NDArray[np.uint64]]) -> npt.NDArray[np.uint64]:
+def _among(digests: Digests, wanted: Digests) -> npt.NDArray[np.bool_]:
+    """Which digests are among those wanted, which are in order; `np.isin` would sort both."""
+    if not len(wanted):
+        return np.zeros(len(digests), bool)
+    found: npt.NDArray[np.bool_] = wanted[np.searchsorted(wanted, digests).clip(max=len(wanted) - 1)] == digests
+    return found
+
+
+def _joined(arrays: Sequence[Digests]) -> Digests:
     return np.concatenate(arrays) if arrays else np.empty(0, np.uint64)

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,18 +23,17 @@ import pyarrow as pa
 from phase5_ops.ccnative.attributes import MalformedRecord
 from phase5_ops.ccnative.ledger import MALFORMED_KEPT, REPLAY_TYPES, Ledger, LedgerEntry, Oddity
 from phase5_ops.reads import Read
-from phase5_ops.sections.replay.audit.line_layouts import OrdinaryLine
+from phase5_ops.sections.replay.audit.line_layouts import AlikeLines
+from phase5_ops.sections.replay.audit.usual_entries import OTHERS, REPLAYS, TEXTS, UsualEntries, entry_of, usual_entries
 
 #: Goes with what `LedgerPart.to_bytes` writes; a part of another version is refused.
-PART_VERSION = 1
+PART_VERSION = 2
 
 Digests = npt.NDArray[np.uint64]
 
 _BLOCK_ENTRIES = 4096
 _DIGEST_BYTES = 8
 _CODEC = "zstd"
-_BYTES = pa.schema([("kind", pa.string()), ("rows", pa.uint64()), ("size", pa.uint64()), ("packed", pa.binary())])
-_DIGESTS = pa.schema([("key", pa.uint64()), ("trace", pa.uint64())])
 
 
 class PartUnreadable(Exception):
@@ -55,22 +55,18 @@ class Change(NamedTuple):
     micros: int | None
 
 
-#: What a block holds: entries of the types that only replays have, other entries, or lines of other entries.
-REPLAYS, OTHERS, LINES = "replays", "others", "lines"
-
-
 class PackedBlock(NamedTuple):
-    """Entries packed together."""
+    """Entries packed together; `kind` as of `usual_entries`."""
 
     kind: str
     rows: int
     size: int  # bytes once unpacked
-    packed: bytes
+    packed: bytes | memoryview
 
     def entries(self, rows: Sequence[int]) -> list[LedgerEntry]:
         """The entries in these rows."""
         lines = pa.decompress(self.packed, self.size, codec=_CODEC, asbytes=True).split(b"\n")
-        return [_of_line(lines[row]) if self.kind == LINES else _unpacked(lines[row]) for row in rows]
+        return [entry_of(lines[row]) if self.kind == TEXTS else _unpacked(lines[row]) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +103,8 @@ class LedgerPart:
     empty: bool = False
 
     def to_bytes(self) -> bytes:
-        """The part as Arrow IPC: the digests, the blocks, the deleted keys; the rest as JSON in the first schema's metadata."""
+        """The part as Arrow IPC: digests, packed entries and deleted keys; the rest as JSON in the first schema's metadata."""
+        packed = b"".join(block.packed for block in self.blocks)
         header = {
             "version": PART_VERSION,
             "items": self.items,
@@ -121,19 +118,12 @@ class LedgerPart:
             "unfinished": self.unfinished,
             "read": self.read.as_entry() if self.read else None,
             "empty": self.empty,
-            "rows": [len(self.keys), len(self.blocks), len(self.deleted)],
+            "blocks": [(block.kind, block.rows, block.size, len(block.packed)) for block in self.blocks],
+            "rows": [len(self.keys), len(packed), len(self.deleted)],
         }
-        digests = pa.record_batch([_array(each) for each in (self.keys, self.traces)], schema=_DIGESTS)
-        blocks = pa.record_batch(
-            [
-                pa.array([block.kind for block in self.blocks], pa.string()),
-                pa.array([block.rows for block in self.blocks], pa.uint64()),
-                pa.array([block.size for block in self.blocks], pa.uint64()),
-                pa.array([block.packed for block in self.blocks], pa.binary()),
-            ],
-            schema=_BYTES,
-        )
-        deleted = pa.record_batch([_array(self.deleted)], names=["deleted"])
+        digests = _batch(key=self.keys, trace=self.traces)
+        blocks = _batch(packed=np.frombuffer(packed, np.uint8))
+        deleted = _batch(deleted=self.deleted)
         sink = pa.BufferOutputStream()
         metadata = {b"part": json.dumps(header).encode("utf-8", "surrogatepass")}
         for batch in (digests.replace_schema_metadata(metadata), blocks, deleted):
@@ -156,18 +146,25 @@ class LedgerPart:
                 raise PartUnreadable(f"a part of version {header['version']}, not {PART_VERSION}")
             if header["rows"] != [digests.num_rows, blocks.num_rows, deleted.num_rows]:
                 raise PartUnreadable("the part is cut off")
+            ends = list(accumulate((size for *_, size in header["blocks"]), initial=0))
+            packed = _column(blocks, "packed", np.uint8).data[: ends[-1]]
+            if len(packed) != ends[-1]:
+                raise PartUnreadable("a block of the part is cut off")
             return cls(
                 items=header["items"],
                 newest=header["newest"],
                 malformed=tuple(MalformedRecord(*each) for each in header["malformed"]),
                 malformed_count=header["malformed_count"],
-                blocks=tuple(PackedBlock(*row.values()) for row in blocks.to_pylist()),
-                keys=digests.column("key").to_numpy(),
-                traces=digests.column("trace").to_numpy(),
+                blocks=tuple(
+                    PackedBlock(kind, rows, size, packed[begin:end])
+                    for (kind, rows, size, _), (begin, end) in zip(header["blocks"], pairwise(ends), strict=True)
+                ),
+                keys=_column(digests, "key", np.uint64),
+                traces=_column(digests, "trace", np.uint64),
                 changes=tuple(Change(*each) for each in header["changes"]),
                 changes_count=header["changes_count"],
                 unchanged=header["unchanged"],
-                deleted=deleted.column("deleted").to_numpy(),
+                deleted=_column(deleted, "deleted", np.uint64),
                 answers=header["answers"],
                 unfinished=header["unfinished"],
                 read=Read.from_entry(header["read"]) if header["read"] else None,
@@ -177,9 +174,21 @@ class LedgerPart:
             raise PartUnreadable(f"no part of a ledger: {type(error).__name__}") from error
 
 
-def _array(digests: Digests) -> pa.Array:
-    """As `pa.array`, which imports pandas first: seconds, in each process that reads."""
-    return pa.Array.from_buffers(pa.uint64(), len(digests), [None, pa.py_buffer(np.ascontiguousarray(digests, np.uint64))])
+def _batch(**columns: npt.NDArray[Any]) -> pa.RecordBatch:
+    """Columns of numbers; `pa.array` imports pandas first, a second in each process that reads."""
+    arrays = [
+        pa.Array.from_buffers(pa.from_numpy_dtype(each.dtype), len(each), [None, pa.py_buffer(np.ascontiguousarray(each))])
+        for each in columns.values()
+    ]
+    return pa.record_batch(arrays, names=list(columns))
+
+
+def _column(batch: pa.RecordBatch, name: str, kind: type[np.generic]) -> npt.NDArray[Any]:
+    """A column of numbers, not copied; `to_numpy` imports pandas first."""
+    column = batch.column(name)
+    if column.type != pa.from_numpy_dtype(kind) or column.null_count:
+        raise ValueError(f"{name} is {column.type}")
+    return np.frombuffer(column.buffers()[1], kind, len(column), column.offset * np.dtype(kind).itemsize)
 
 
 def _one_batch(source: Any) -> pa.RecordBatch:  # noqa: ANN401 - an Arrow file
@@ -205,7 +214,7 @@ class PartLedger(Ledger):
     ) -> None:
         super().__init__(name, latest)
         self._emit, self._most = emit, most
-        self._packers = {kind: _Packer(kind) for kind in (REPLAYS, OTHERS, LINES)}
+        self._packers = {kind: _Packer(kind) for kind in (REPLAYS, OTHERS, TEXTS)}
         self._begin()
 
     def _begin(self) -> None:
@@ -219,20 +228,22 @@ class PartLedger(Ledger):
 
     def keep(self, entry: LedgerEntry) -> None:
         """Packs an entry."""
-        packer = self._packers[REPLAYS if entry.event in REPLAY_TYPES else OTHERS]
-        packer.add(orjson.dumps(tuple(entry)), entry.pk, entry.sk, entry.trace)
+        key, trace = f"{entry.pk}\0{entry.sk}".encode(), entry.trace.encode()
+        self._packers[REPLAYS if entry.event in REPLAY_TYPES else OTHERS].add(orjson.dumps(tuple(entry)) + b"\n", [key], [trace])
         self._count()
 
-    def took_line(self, entry: OrdinaryLine, line: bytes) -> bool:
-        """Packs an entry of an execution as its line; False where it has to be looked at."""
-        if self._latest is not None and entry.at > self._latest:
-            return False
-        self.items += 1
-        if self.newest is None or entry.at > self.newest:
-            self.newest = entry.at
-        self._packers[LINES].add(line, entry.pk, entry.sk, entry.trace)
-        self._count()
-        return True
+    def usual(self, lines: AlikeLines) -> UsualEntries | None:
+        """See `QuickLedger`."""
+        return usual_entries(lines, self._latest)
+
+    def take_usual(self, entries: UsualEntries) -> None:
+        """Packs usual entries."""
+        self.items += len(entries.rows)
+        if self.newest is None or entries.newest > self.newest:
+            self.newest = entries.newest
+        if entries.kind is not None:
+            self._packers[entries.kind].add(entries.records, entries.keys, entries.traces)
+            self._count(len(entries.rows))
 
     def note_change(self, change: Change) -> None:
         """Notes a rewritten or a deleted entry."""
@@ -243,8 +254,8 @@ class PartLedger(Ledger):
             self._deleted.append(key_digest(change.pk, change.sk))
         self._count()
 
-    def _count(self) -> None:
-        self._waiting += 1
+    def _count(self, added: int = 1) -> None:
+        self._waiting += added
         if self._waiting >= self._most:
             self._emit(self._part())
             self._begin()
@@ -287,43 +298,38 @@ class _Packer:
         self.blocks: list[PackedBlock] = []
         self.keys: list[bytes] = []
         self.traces: list[bytes] = []
-        self._lines: list[bytes] = []
-        self._known: dict[str, bytes] = {}  # digests of traces: several entries share one
+        self._records: list[bytes] = []
+        self._rows = 0
+        self._known: dict[bytes, bytes] = {}  # digests of traces: several entries share one
 
-    def add(self, line: bytes, pk: str, sk: str, trace: str) -> None:
-        self._lines.append(line)
-        self.keys.append(_digest(f"{pk}\0{sk}"))
-        digest = self._known.get(trace)
-        if digest is None:
-            digest = self._known[trace] = _digest(trace)
-        self.traces.append(digest)
-        if len(self._lines) >= _BLOCK_ENTRIES:
+    def add(self, records: bytes, keys: Sequence[bytes], traces: Sequence[bytes]) -> None:
+        """Adds entries, each record ending with a line feed."""
+        self._records.append(records)
+        self.keys += map(_digest, keys)
+        for trace in traces:
+            digest = self._known.get(trace)
+            if digest is None:
+                digest = self._known[trace] = _digest(trace)
+            self.traces.append(digest)
+        self._rows += len(keys)
+        if self._rows >= _BLOCK_ENTRIES:
             self.flush()
 
     def flush(self) -> None:
-        if self._lines:
-            whole = b"\n".join(self._lines)
+        if self._rows:
+            whole = b"".join(self._records)
             packed = pa.compress(whole, codec=_CODEC, asbytes=True)
-            self.blocks.append(PackedBlock(self._kind, len(self._lines), len(whole), packed))
-            self._lines = []
+            self.blocks.append(PackedBlock(self._kind, self._rows, len(whole), packed))
+            self._records, self._rows = [], 0
 
 
-def _unpacked(line: bytes) -> LedgerEntry:
-    *values, oddities = orjson.loads(line)
+def _unpacked(record: bytes) -> LedgerEntry:
+    *values, oddities = orjson.loads(record)
     return LedgerEntry._make([*values, tuple((Oddity(kind), text) for kind, text in oddities)])
 
 
-def _of_line(line: bytes) -> LedgerEntry:
-    """The entry of a line that was found to be as the platform writes it."""
-    value = orjson.loads(line)
-    ledger = Ledger("")
-    ledger.add(value["Item"] if value.keys() == {"Item"} else value)
-    (entry,) = ledger.entries
-    return entry
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()
+def _digest(text: bytes) -> bytes:
+    return hashlib.blake2b(text, digest_size=_DIGEST_BYTES).digest()
 
 
 def _numbers(digests: Iterable[bytes]) -> Digests:
@@ -332,14 +338,14 @@ def _numbers(digests: Iterable[bytes]) -> Digests:
 
 def key_digest(pk: str, sk: str) -> int:
     """The digest by which entries of one key find each other; what is found is compared by the key itself."""
-    return int(_numbers([_digest(f"{pk}\0{sk}")])[0])
+    return int(_numbers([_digest(f"{pk}\0{sk}".encode())])[0])
 
 
 def trace_digest(trace: str) -> int:
     """The same of a trace id."""
-    return int(_numbers([_digest(trace)])[0])
+    return int(_numbers([_digest(trace.encode())])[0])
 
 
 def content_digests(entries: Iterable[LedgerEntry]) -> Digests:
     """Digests of what was read of entries: those that are equal have one content."""
-    return _numbers(hashlib.blake2b(orjson.dumps(tuple(entry)), digest_size=_DIGEST_BYTES).digest() for entry in entries)
+    return _numbers(_digest(orjson.dumps(tuple(entry))) for entry in entries)
