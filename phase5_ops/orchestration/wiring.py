@@ -151,7 +151,6 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
         calls = {name: n - calls_before.get(name, 0) for name, n in run.reader.meter.calls.items()}
         metadata = _shown(evidence, table)
         metadata |= reading_metadata(table) | cost_metadata(seconds, calls, cost_usd(run.reader.meter) - cost_before)
-        context.instance.add_run_tags(context.run.run_id, _run_tags(run))
         return dg.MaterializeResult(value=table, metadata=metadata)
 
     return gathered
@@ -289,7 +288,7 @@ class EvidenceIOManager(dg.IOManager):
         digest = run.store.write_table(run.run_id, asset, obj)
         # an asset without checks may be the last step of a run: then no check seals the evidence after it
         sealed = run.store.seal(run.run_id)
-        context.step_context.instance.add_run_tags(context.run_id, {EVIDENCE_TAG: sealed})
+        context.step_context.instance.add_run_tags(context.run_id, {**_run_tags(run), EVIDENCE_TAG: sealed})
         context.add_output_metadata(
             {
                 "sha256": dg.MetadataValue.md(in_lines(digest)),
