@@ -35,6 +35,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
 from phase5_ops.gate.drill.cases import drill
+from phase5_ops.orchestration import sqlite_storage
 from phase5_ops.orchestration.sqlite_storage import KeptSqliteStorage
 from phase5_ops.orchestration.wiring import evidence_asset, row_checks
 
@@ -54,6 +55,7 @@ def made_once() -> Iterator[None]:
         )
         patch.setattr(EnvSettingsSource, "_field_is_complex", _of_field(EnvSettingsSource._field_is_complex))
         patch.setattr("os.fsync", lambda _: None)
+        patch.setattr(sqlite_storage, "_set_waiting", lambda _, *, waits: None)
         patch.setattr("phase5_ops.gate.defs.drill_assets.drill", lru_cache(maxsize=4)(drill))  # 865 decisions of the same gate
         patch.setattr("phase5_ops.build.evidence_asset", _once_for_each(evidence_asset))
         patch.setattr("phase5_ops.build.row_checks", _once_for_each(row_checks))
@@ -209,6 +211,9 @@ def _migrations(config: Config) -> ScriptDirectory:
     if key not in _scripts:
         _scripts[key] = _from_config(config)
     return _scripts[key]
+
+
+set_waiting = sqlite_storage._set_waiting
 
 
 def _not_awaited(connection: Any, _: Any) -> None:

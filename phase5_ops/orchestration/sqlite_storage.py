@@ -2,8 +2,9 @@
 
 Dagster's own makes an engine for each statement: it compiles the statement anew, opens the file and, as the last to close it,
 writes the log back into the file and waits for the disk again. It makes the database of each run by some twenty statements, each
-of which waits for the disk. A run has some hundred statements. What is stored is the same, file by file, and each commit still
-waits for the disk; either storage reads and goes on with what the other wrote. What must not live here: another schema or query.
+of which waits for the disk. A run has some hundred statements. What is stored is the same, file by file, and either storage reads
+and goes on with what the other wrote. Which events of a run wait for the disk is said at `store_event`; everything else waits.
+What must not live here: another schema or query.
 
 The module keeps its place, since the dagster.yaml in state folders names it.
 """
@@ -12,13 +13,14 @@ import os
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 from uuid import uuid4
 
+from dagster._core.events import EVENT_TYPE_TO_PIPELINE_RUN_STATUS, DagsterEventType
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
@@ -34,6 +36,9 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, StaticPool, create_engine, make_url
 
 _MOST_ENGINES = 16  # of one storage: each run has a database of its own
+
+#: The events of a run that wait for the disk.
+_AWAITED = frozenset({DagsterEventType.ASSET_CHECK_EVALUATION, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS})
 
 _FORMAT_VERSIONS, _WRITE_AHEAD = slice(18, 20), b"\x02\x02"  # of the header: https://www.sqlite.org/fileformat2.html, 1.3
 
@@ -114,6 +119,33 @@ class KeptEventLogStorage(_WithEngines, SqliteEventLogStorage):
 
     _empty: ClassVar[bytes | None] = None  # the same for each run
 
+    @cached_property
+    def _storing(self) -> threading.local:
+        """`waits`: whether what this thread is storing waits for the disk."""
+        return threading.local()
+
+    @cached_property
+    def _present(self) -> set[tuple[str, str]]:
+        """What was found in the index: a kind of thing and its name."""
+        return set()
+
+    def _has(self, kind: str, name: str, ask: Callable[[str], bool]) -> bool:
+        """Whether it is in the index, which Dagster asks for each event; migrations only add, so what was there is there."""
+        if (kind, name) not in self._present and ask(name):
+            self._present.add((kind, name))
+        return (kind, name) in self._present
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether there is such a table."""
+        return self._has("table", table_name, super().has_table)
+
+    def has_secondary_index(self, name: str) -> bool:
+        """Whether such a migration of data was made."""
+        return self._has("migration", name, super().has_secondary_index)
+
+    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
+        return self._has("column", column_name, partial(super()._has_asset_key_col_on_connection, conn))
+
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         address = self.conn_string_for_shard(shard)
@@ -122,6 +154,7 @@ class KeptEventLogStorage(_WithEngines, SqliteEventLogStorage):
                 self._initdb(self.engines.engine(address))
                 self._initialized_dbs.add(shard)
             with self.engines.engine(address).begin() as connection:
+                _set_waiting(connection, waits=getattr(self._storing, "waits", True))
                 yield connection
 
     def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
@@ -145,14 +178,28 @@ class KeptEventLogStorage(_WithEngines, SqliteEventLogStorage):
 
         Who follows a run (the UI's list of its events) is told of the file's changes, and an open database stores into the log
         beside it.
+
+        What a step says does not wait for the disk: after a power cut (no other end loses it) a run may lack the last of it. A
+        check's result, a change of the run's state, and what belongs to no run wait, and with them all that was stored before.
         """
-        super().store_event(event)
+        self._storing.waits = not event.run_id or event.dagster_event_type in _AWAITED
+        try:
+            super().store_event(event)
+        finally:
+            del self._storing.waits
         os.utime(self.path_for_shard(event.run_id))
 
     def dispose(self) -> None:
         """Closes the files."""
         super().dispose()
         self.engines.dispose()
+
+
+def _set_waiting(connection: Connection, *, waits: bool) -> None:
+    """Whether commits of a connection wait for the disk; https://www.sqlite.org/pragma.html#pragma_synchronous."""
+    if connection.info.get("waits") is not waits:
+        connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if waits else 'NORMAL'}")
+        connection.info["waits"] = waits
 
 
 def _begin_file(path: Path, content: bytes) -> bool:

@@ -4,20 +4,26 @@ import gc
 import os
 import sqlite3
 import threading
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 import yaml
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from phase5_ops.commands.state_folder import packaged
 from phase5_ops.orchestration import sqlite_storage
 from phase5_ops.orchestration.sqlite_storage import KeptEventLogStorage, KeptSqliteStorage
 from phase5_ops_tests import made_once
+
+FULL, NORMAL = 2, 1  # https://www.sqlite.org/pragma.html#pragma_synchronous
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 OWN = {"storage": {"sqlite": {"base_dir": {"env": "DAGSTER_HOME"}}}, "telemetry": {"enabled": False}}
@@ -169,6 +175,52 @@ def test_a_database_that_was_replaced_is_opened_again(tmp_path):
         for left in (f"{path}-wal", f"{path}-shm"):
             Path(left).unlink(missing_ok=True)
         assert [each.run_id for each in instance.get_runs(dg.RunsFilter(tags={"by": "another"}))] == [run_id]
+
+
+@contextmanager
+def executed() -> Iterator[list[tuple[str, str, int]]]:
+    """The statements of the block: the database (`run` for that of a run), its words, and SQLite's level of waiting.
+
+    The words of a stored event are its type.
+    """
+    found: list[tuple[str, str, int]] = []
+
+    def note(connection: Any, cursor: sqlite3.Cursor, words: str, parameters: Any, *_: object) -> None:
+        name = Path(str(connection.engine.url.database)).stem
+        level = cursor.connection.execute("PRAGMA synchronous").fetchone()[0]
+        stored = parameters[2] if words.startswith("INSERT INTO event_logs") else words
+        found.append((name if name in ("index", "runs", "schedules") else "run", str(stored), level))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+def test_results_and_states_wait_for_the_disk_and_what_a_step_says_does_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite_storage, "_set_waiting", made_once.set_waiting)
+    with opened(tmp_path / "home") as instance, executed() as statements:
+        run(instance)
+        instance.report_runless_asset_event(dg.AssetObservation("seen"))
+    levels = defaultdict(set)
+    for name, words, level in statements:
+        if name in ("run", "index") and words.isupper():
+            levels[level].add(words)
+    assert levels[FULL] == {"PIPELINE_START", "PIPELINE_SUCCESS", "ASSET_CHECK_EVALUATION", "ASSET_OBSERVATION"}
+    assert {"STEP_START", "STEP_OUTPUT", "ASSET_MATERIALIZATION", "STEP_SUCCESS"} < levels[NORMAL]
+    assert levels.keys() == {FULL, NORMAL}
+    assert not levels[FULL] & levels[NORMAL]
+
+
+def test_a_run_takes_so_many_statements_and_what_dagster_asks_about_its_tables_is_asked_once(tmp_path):
+    with opened(tmp_path / "home") as instance:
+        run(instance)
+        with executed() as statements:
+            run(instance)
+    asked = [words for name, words, _ in statements if name == "index" and ("PRAGMA" in words or "secondary_indexes" in words)]
+    assert asked == []
+    assert Counter(name for name, _, _ in statements) == {"run": 19, "index": 15, "runs": 18}
 
 
 def open_files(folder: Path) -> int:
