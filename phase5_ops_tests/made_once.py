@@ -3,16 +3,12 @@
 Nothing of what is tested depends on it. What must not live here: anything that a test puts another value into.
 """
 
-import atexit
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email._policybase import Compat32
 from functools import cache, lru_cache
 from inspect import CO_VARKEYWORDS
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.request import getproxies_environment
 
@@ -36,7 +32,6 @@ from sqlalchemy.pool import Pool
 
 from phase5_ops.gate.drill.cases import drill
 from phase5_ops.orchestration import sqlite_storage
-from phase5_ops.orchestration.sqlite_storage import KeptSqliteStorage
 from phase5_ops.orchestration.wiring import evidence_asset, row_checks
 
 T, M = TypeVar("T"), TypeVar("M")
@@ -49,7 +44,6 @@ def made_once() -> Iterator[None]:
         patch.setattr(RSABinding, "import_private_key", _imported_key)  # moto's one key
         patch.setattr("jwt.algorithms.load_pem_private_key", cache(load_pem_private_key))
         patch.setattr(ScriptDirectory, "from_config", _migrations)
-        patch.setattr(KeptSqliteStorage, "__init__", _storage_from_template)
         patch.setattr(
             PydanticBaseEnvSettingsSource, "_extract_field_info", _of_field(PydanticBaseEnvSettingsSource._extract_field_info)
         )
@@ -206,7 +200,7 @@ _from_config = ScriptDirectory.from_config
 
 
 def _migrations(config: Config) -> ScriptDirectory:
-    """Dagster's migrations, seventy files, of which it asks the newest for each database of a run that it opens."""
+    """Dagster's migrations, seventy files, of which it asks the newest for each database in memory."""
     key = (config.config_file_name, config.get_main_option("script_location"))
     if key not in _scripts:
         _scripts[key] = _from_config(config)
@@ -219,27 +213,3 @@ set_waiting = sqlite_storage._set_waiting
 def _not_awaited(connection: Any, _: Any) -> None:
     """No power cut threatens what a test stores: SQLite waits for no disk."""
     connection.execute("PRAGMA synchronous = OFF")
-
-
-_new_storage = KeptSqliteStorage.__init__
-_template: dict[str, Path] = {}
-
-
-def _storage_from_template(storage: KeptSqliteStorage, base_dir: str, inst_data: Any = None) -> None:
-    """Dagster's empty databases, which some sixty statements make for each state folder that begins."""
-    home = Path(base_dir)
-    if not (home / "history").exists() and not (home / "schedules").exists():
-        for part in ("history", "schedules"):
-            shutil.copytree(_empty_home() / part, home / part)
-    _new_storage(storage, base_dir, inst_data)
-
-
-def _empty_home() -> Path:
-    if "home" not in _template:
-        made = KeptSqliteStorage.__new__(KeptSqliteStorage)
-        home = Path(tempfile.mkdtemp(prefix="phase5-empty-dagster-"))
-        atexit.register(shutil.rmtree, home, ignore_errors=True)
-        _new_storage(made, str(home))
-        made.dispose()
-        _template["home"] = home
-    return _template["home"]

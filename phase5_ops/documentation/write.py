@@ -1,6 +1,7 @@
 """Documents made from code: the README's rows, the rooms of docs/architecture.md, docs/findings.md and docs/settings.md.
 
-Also made from it are the readiness document's JSON Schema, and `findings.json`, from which codes are explained without Dagster.
+Also made from it are the readiness document's JSON Schema, `findings.json`, from which codes are explained without Dagster, and
+the empty databases of Dagster's storage.
 `python -m phase5_ops.documentation` writes them; a test fails where they differ from the code.
 """
 
@@ -107,6 +108,8 @@ def documents(root: Path) -> dict[Path, str]:
         ValueError: a document has no place for its table.
     """
     from phase5_ops.build import CATALOGUE, EVIDENCE, judged_checks
+    from phase5_ops.documentation.dagster_databases import empty_databases
+    from phase5_ops.orchestration.sqlite_storage import EMPTY_DATABASES
 
     readme, docs = root / "README.md", root / "docs"
     return {
@@ -116,6 +119,7 @@ def documents(root: Path) -> dict[Path, str]:
         root / "phase5_ops" / "report" / FINDINGS_FILE: CATALOGUE.as_json({each.name: each.description for each in EVIDENCE}),
         docs / "settings.md": settings_markdown(),
         root / "phase5_ops" / "report" / SCHEMA_FILE: json.dumps(json_schema(), indent=2) + "\n",
+        root / "phase5_ops" / "orchestration" / EMPTY_DATABASES: empty_databases(),
     }
 
 

@@ -9,23 +9,26 @@ What must not live here: another schema or query.
 The module keeps its place, since the dagster.yaml in state folders names it.
 """
 
+import json
 import os
 import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from functools import cached_property, partial
+from enum import StrEnum
+from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import Any, ClassVar, Self, cast
+from typing import Any, Self, cast
 from uuid import uuid4
 
+import dagster
 from dagster._core.events import EVENT_TYPE_TO_PIPELINE_RUN_STATUS, DagsterEventType
 from dagster._core.events.log import EventLogEntry
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
 from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
 from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
 from dagster._core.storage.sqlite_storage import (
     DagsterSqliteStorage,
     _event_logs_directory,
@@ -33,7 +36,7 @@ from dagster._core.storage.sqlite_storage import (
     _schedule_directory,
 )
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, Engine, StaticPool, create_engine, make_url
+from sqlalchemy import Connection, Engine, create_engine, make_url
 
 _MOST_ENGINES = 16  # of one storage: each run has a database of its own
 
@@ -41,6 +44,17 @@ _MOST_ENGINES = 16  # of one storage: each run has a database of its own
 _AWAITED = frozenset({DagsterEventType.ASSET_CHECK_EVALUATION, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS})
 
 _FORMAT_VERSIONS, _WRITE_AHEAD = slice(18, 20), b"\x02\x02"  # of the header: https://www.sqlite.org/fileformat2.html, 1.3
+
+
+class Kind(StrEnum):
+    """The kinds of databases, by what Dagster calls the file; each run has one of the last kind."""
+
+    RUNS, SCHEDULES, INDEX, RUN = "runs", "schedules", "index", "run"
+
+
+#: The statements that make each of them while it is empty, as `documentation/dagster_databases.py` wrote them.
+EMPTY_DATABASES = "empty_databases.json"
+_STAMP = 'INSERT INTO "alembic_version"'
 
 
 class _Engines:
@@ -105,6 +119,12 @@ class _OneFile(_WithEngines):
 class KeptRunStorage(_OneFile, SqliteRunStorage):
     """Dagster's records of runs, through a kept engine."""
 
+    @classmethod
+    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
+        """The storage of a folder."""
+        whole = _is_whole(Path(base_dir) / "runs.db", Kind.RUNS)
+        return cls(create_db_conn_string(base_dir, "runs"), inst_data) if whole else super().from_local(base_dir, inst_data)
+
     def dispose(self) -> None:
         """Closes the file."""
         self.engines.dispose()
@@ -113,11 +133,22 @@ class KeptRunStorage(_OneFile, SqliteRunStorage):
 class KeptScheduleStorage(_OneFile, SqliteScheduleStorage):
     """Dagster's records of schedules and sensors, through a kept engine."""
 
+    @classmethod
+    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
+        """The storage of a folder."""
+        whole = _is_whole(Path(base_dir) / "schedules.db", Kind.SCHEDULES)
+        made = cls(create_db_conn_string(base_dir, "schedules"), inst_data) if whole else super().from_local(base_dir, inst_data)
+        return cast(Self, made)
+
 
 class KeptEventLogStorage(_WithEngines, SqliteEventLogStorage):
     """Dagster's events, through kept engines."""
 
-    _empty: ClassVar[bytes | None] = None  # the same for each run
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        whole = _is_whole(Path(base_dir) / f"{INDEX_SHARD_NAME}.db", Kind.INDEX)
+        super().__init__(base_dir, inst_data)
+        if whole:
+            self._initialized_dbs.add(INDEX_SHARD_NAME)
 
     @cached_property
     def _storing(self) -> threading.local:
@@ -159,19 +190,8 @@ class KeptEventLogStorage(_WithEngines, SqliteEventLogStorage):
 
     def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
         """Makes the database where there is none, and makes sure of one that there is."""
-        path = Path(str(engine.url.database))
-        if path.exists() or not _begin_file(path, self._empty_database()):
+        if not _is_whole(Path(str(engine.url.database)), Kind.RUN):
             super()._initdb(engine, for_index_shard)
-
-    def _empty_database(self) -> bytes:
-        """A database as Dagster makes it, before anything is in it; made in memory, where nothing waits for a disk."""
-        if KeptEventLogStorage._empty is None:
-            with closing(sqlite3.connect(":memory:", check_same_thread=False)) as made:
-                super()._initdb(create_engine("sqlite://", creator=lambda: made, poolclass=StaticPool))
-                content = bytearray(made.serialize())
-            content[_FORMAT_VERSIONS] = _WRITE_AHEAD
-            KeptEventLogStorage._empty = bytes(content)
-        return KeptEventLogStorage._empty
 
     def store_event(self, event: EventLogEntry) -> None:
         """Stores an event, and touches the run's database.
@@ -202,8 +222,45 @@ def _set_waiting(connection: Connection, *, waits: bool) -> None:
         connection.info["waits"] = waits
 
 
+def _is_whole(path: Path, kind: Kind) -> bool:
+    """Whether a database is as this version of Dagster makes it, begun here where there is none; else Dagster sees to it."""
+    statements = _statements().get(kind)
+    if statements is None:
+        return False
+    if path.exists():
+        return any(f"VALUES('{version}')" in line for version in _versions(path) for line in statements if _STAMP in line)
+    return _begin_file(path, _empty(kind))
+
+
+@cache
+def _empty(kind: Kind) -> bytes:
+    """A database of this kind with nothing in it."""
+    with closing(sqlite3.connect(":memory:")) as made:  # where nothing waits for a disk
+        made.executescript("\n".join(_statements()[kind]))
+        content = bytearray(made.serialize())
+    content[_FORMAT_VERSIONS] = _WRITE_AHEAD
+    return bytes(content)
+
+
+def _versions(path: Path) -> list[str]:
+    """The migrations that a database says it has come to; none where it cannot be read, which Dagster will say."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as database:
+            return [str(version) for (version,) in database.execute("SELECT version_num FROM alembic_version")]
+    except sqlite3.Error:
+        return []
+
+
+@cache
+def _statements() -> Mapping[str, list[str]]:
+    """What makes each kind of database in this version of Dagster; of another version it is not known."""
+    known = json.loads(Path(__file__).with_name(EMPTY_DATABASES).read_text(encoding="utf-8"))
+    return cast(Mapping[str, list[str]], known["databases"]) if known["dagster"] == dagster.__version__ else {}
+
+
 def _begin_file(path: Path, content: bytes) -> bool:
-    """Puts a whole file where there is none; another process may do the same. False where the disk has no hard links."""
+    """Puts a whole file where there is none. False where another process was first, and where the disk has no hard links."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         with beside.open("xb") as file:
@@ -211,9 +268,7 @@ def _begin_file(path: Path, content: bytes) -> bool:
             file.flush()
             os.fsync(file.fileno())
         os.link(beside, path)
-    except FileExistsError:  # the other process was first
-        return True
-    except OSError:  # Dagster makes it, or says why it cannot
+    except OSError:  # Dagster makes it, or makes sure of it, or says why it cannot
         return False
     finally:
         beside.unlink(missing_ok=True)
@@ -227,7 +282,7 @@ class KeptSqliteStorage(DagsterSqliteStorage):
         self.base_dir = base_dir
         self._run_storage = KeptRunStorage.from_local(_runs_directory(base_dir))
         self._event_log_storage = KeptEventLogStorage(_event_logs_directory(base_dir))
-        schedules = cast(KeptScheduleStorage, KeptScheduleStorage.from_local(_schedule_directory(base_dir)))
+        schedules = KeptScheduleStorage.from_local(_schedule_directory(base_dir))
         schedules.engines.dispose()  # used where its database was made
         schedules.engines = self._run_storage.engines  # an instance that is disposed of tells its schedules nothing
         self._schedule_storage = schedules

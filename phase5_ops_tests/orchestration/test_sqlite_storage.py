@@ -20,7 +20,7 @@ from sqlalchemy.engine import Engine
 
 from phase5_ops.commands.state_folder import packaged
 from phase5_ops.orchestration import sqlite_storage
-from phase5_ops.orchestration.sqlite_storage import KeptEventLogStorage, KeptSqliteStorage
+from phase5_ops.orchestration.sqlite_storage import KeptEventLogStorage
 from phase5_ops_tests import made_once
 
 FULL, NORMAL = 2, 1  # https://www.sqlite.org/pragma.html#pragma_synchronous
@@ -55,12 +55,6 @@ def opened(home: Path, *, own: bool = False) -> Iterator[dg.DagsterInstance]:
         with dg.DagsterInstance.from_config(str(home)) as instance:
             assert isinstance(instance.event_log_storage, KeptEventLogStorage) is not own
             yield instance
-
-
-@pytest.fixture(autouse=True)
-def made_anew(monkeypatch):
-    """Folders begin as in production, not as copies of one that was made before."""
-    monkeypatch.setattr(KeptSqliteStorage, "__init__", made_once._new_storage)
 
 
 def run(instance: dg.DagsterInstance) -> str:
@@ -102,9 +96,10 @@ def databases(home: Path) -> dict[str, tuple]:
             assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             schema = database.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
             version = database.execute("SELECT version_num FROM alembic_version").fetchall()
+            migrated = database.execute("SELECT name, migration_completed IS NULL FROM secondary_indexes").fetchall()
             mode = database.execute("PRAGMA journal_mode").fetchone()
             name = path.stem if path.stem in ("index", "runs", "schedules") else "run"
-            found[name] = (sorted(schema, key=str), version, mode)
+            found[name] = (sorted(schema, key=str), version, mode, migrated)
     return found
 
 
@@ -118,23 +113,47 @@ def test_its_databases_are_made_as_dagster_makes_them(tmp_path):
     assert ours["run"][2] == ("wal",)
 
 
-def test_a_disk_without_hard_links_gets_what_dagster_makes(tmp_path, monkeypatch):
-    def refused(*_):
-        raise PermissionError("no links here")
+def no_links(*_: object) -> None:
+    raise PermissionError("no links here")
 
+
+@pytest.mark.parametrize("known", [no_links, None], ids=["a disk without hard links", "another version of Dagster"])
+def test_what_cannot_be_begun_whole_is_made_by_dagster(tmp_path, monkeypatch, known):
     with opened(tmp_path / "own", own=True) as instance:
         run(instance)
-    monkeypatch.setattr(os, "link", refused)
+    if known is None:
+        monkeypatch.setattr(sqlite_storage, "_statements", dict)
+    else:
+        monkeypatch.setattr(os, "link", known)
     with opened(tmp_path / "home") as instance:
         assert told(instance, run(instance))
     assert databases(tmp_path / "home") == databases(tmp_path / "own")
     assert not list((tmp_path / "home").rglob(".*.db.*"))
 
 
+def test_only_a_database_of_another_version_is_compared_with_dagsters_migrations(tmp_path, monkeypatch):
+    asked = []
+    for module in (
+        "runs.sqlite.sqlite_run_storage",
+        "schedules.sqlite.sqlite_schedule_storage",
+        "event_log.sqlite.sqlite_event_log",
+    ):
+        at = f"dagster._core.storage.{module}.check_alembic_revision"
+        monkeypatch.setattr(at, lambda _, connection: asked.append(connection) or ("x", "y"))
+    for _ in range(2):
+        with opened(tmp_path / "home") as instance:
+            assert told(instance, run(instance))
+    assert asked == []
+    with closing(sqlite3.connect(tmp_path / "home" / "schedules" / "schedules.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '5771160a95ad'")
+    with opened(tmp_path / "home"):
+        assert len(asked) == 1
+
+
 def test_a_database_that_another_process_has_begun_is_kept(tmp_path):
     path = tmp_path / "x.db"
     path.write_bytes(b"theirs")
-    assert sqlite_storage._begin_file(path, b"ours")
+    assert not sqlite_storage._begin_file(path, b"ours")
     assert path.read_bytes() == b"theirs"
     assert list(tmp_path.iterdir()) == [path]
 
