@@ -7,21 +7,33 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from benchmarks.figure import Counts, Figure, Side, Work
 from benchmarks.targets import linear
 
+if TYPE_CHECKING:
+    from phase5_ops.sandbox.state.sized import Size
+
 NOW = "2026-11-23T12:00:00Z"
-TOOLS, CONNECTORS = 6, 5
-GROWING = ("2.1", "2.2", "3.2", "4.2", "5.1", "5.2")
+TENANTS_A_TOOL, TENANTS_A_CONNECTOR = 50, 100  # 10,000 tenants have 200 tools and 100 connectors
+FEWEST_TOOLS, FEWEST_CONNECTORS = 6, 5
+GROWING = ("1.1", "1.2", "1.3", "2.1", "2.2", "3.2", "4.2", "5.1", "5.2")
+
+
+def platform_of(tenants: int) -> "Size":
+    """The platform with so many tenants: tools and connectors grow with them."""
+    from phase5_ops.sandbox.state.sized import Size
+
+    tools, connectors = tenants // TENANTS_A_TOOL, tenants // TENANTS_A_CONNECTOR
+    return Size(tenants, max(FEWEST_TOOLS, tools), max(FEWEST_CONNECTORS, connectors))
 
 
 def serve(tenants: int, told: Connection) -> None:
     """Serves a platform with so many tenants until the other end of the pipe says something or is closed."""
     from phase5_ops.sandbox.server import Sandbox
-    from phase5_ops.sandbox.state.sized import Size
 
-    with Sandbox("healthy", size=Size(tenants, TOOLS, CONNECTORS)) as sandbox:
+    with Sandbox("healthy", size=platform_of(tenants)) as sandbox:
         told.send(sandbox.exports())
         told.poll(None)
 
@@ -91,10 +103,10 @@ FIGURES = (
         name="many-tenants",
         title="Many tenants",
         measures=(
-            "Gathering, keeping and judging the rows 2.1, 2.2, 3.2, 4.2, 5.1 and 5.2, and what they rest on, of a sandbox with so"
-            f" many tenants, {TOOLS} tools and {CONNECTORS} connectors, which serves in a process of its own. Each tenant has an"
-            " account with a budget, executions, log lines, entries and costs. Without Dagster, and without the probes, which are"
-            " about two test tenants whatever the size."
+            f"Gathering, keeping and judging the rows {', '.join(GROWING)}, and what they rest on, of a sandbox with so many"
+            f" tenants, a tool for {TENANTS_A_TOOL} of them and a connector for {TENANTS_A_CONNECTOR}, which serves in a process of"
+            " its own. Each tenant has an account with a budget, executions, log lines, entries and costs; a tool is called by a"
+            " hundred tenants. Without Dagster, and without the probes, which are about two test tenants whatever the size."
         ),
         unit="tenants",
         sizes=(100, 500, 2_000),

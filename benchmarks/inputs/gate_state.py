@@ -96,9 +96,11 @@ class Clones:
         file.commit()
 
     def _own_file(self, run_id: str) -> None:
-        target = self._index.with_name(f"{run_id}.db")
-        shutil.copyfile(self._index.with_name(f"{self._run_id}.db"), target)
-        with closing(sqlite3.connect(target)) as file:
+        with (
+            closing(sqlite3.connect(self._index.with_name(f"{self._run_id}.db"))) as own,
+            closing(sqlite3.connect(self._index.with_name(f"{run_id}.db"))) as file,
+        ):
+            own.backup(file)  # a copy of the file alone lacks what stands in its write-ahead log
             file.execute("UPDATE event_logs SET run_id = ?, event = replace(event, ?, ?)", (run_id, self._run_id, run_id))
             file.commit()
 

@@ -14,7 +14,6 @@ from benchmarks.measuring import measure
 from benchmarks.results import SideResult, SizeResult
 from benchmarks.rounds import agree
 from phase5_ops.sandbox.server import Sandbox
-from phase5_ops.sandbox.state.sized import Size
 
 FIGURES = all_figures()
 
@@ -31,7 +30,7 @@ def in_this_process(scenario: str) -> Iterator[dict[str, str]]:
 @contextmanager
 def many_tenants_in_this_process(tenants: int) -> Iterator[dict[str, str]]:
     """A larger sandbox as the figure serves it, without a process."""
-    with Sandbox("healthy", size=Size(tenants, many_tenants.TOOLS, many_tenants.CONNECTORS)) as sandbox:
+    with Sandbox("healthy", size=many_tenants.platform_of(tenants)) as sandbox:
         yield sandbox.exports()
 
 

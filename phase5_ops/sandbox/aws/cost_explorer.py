@@ -7,12 +7,13 @@ options) and paging. Days of the running month are estimated, as on a real bill 
 
 import json
 import secrets
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import lru_cache
+from operator import add
 from typing import Any
 from unittest.mock import patch
 
@@ -33,6 +34,8 @@ _DIMENSIONS: dict[str, Callable[[BillingLine], str]] = {
     "RECORD_TYPE": lambda line: line.record_type,
 }
 _MAX_GROUPS = 2
+
+_Sums = dict[tuple[tuple[str, ...], str], tuple[Decimal, ...]]  # group and currency -> the amount of each metric asked for
 
 
 class CostExplorerError(JsonRESTError):  # type: ignore[misc]  # moto is not typed
@@ -167,24 +170,28 @@ def answer(
     chosen = [line for line in lines if not (line.total_only if grouped else line.grouped_only)]
     matches = _matcher(request.get("Filter"), tags)
     chosen = [line for line in chosen if matches(line)]
-    keys = [tuple(_group_key(group, line, tags) for group in groups) for line in chosen]
+    keys = [(tuple(_group_key(group, line, tags) for group in groups), line.currency) for line in chosen]
     results = []
     for first, last in _periods(start, end, request["Granularity"]):
-        sums: dict[tuple[str, ...], dict[str, dict[str, Decimal]]] = {}
-        for line, key in zip(chosen, keys, strict=True):
-            for day in _days(first, last):
-                if not line.until_days <= (today - day).days <= line.from_days:
-                    continue
-                for metric in metrics:
-                    per_currency = sums.setdefault(key, {m: defaultdict(Decimal) for m in metrics})[metric]
-                    per_currency[line.currency] += _cost(line, metric, day)
+        sums: _Sums = {}
+        for day in _days(first, last):
+            age, weekday = (today - day).days, day.weekday()
+            for line, key in zip(chosen, keys, strict=True):
+                if line.until_days <= age <= line.from_days:
+                    costs = tuple(_cost(_daily(line, metric), weekday) for metric in metrics)
+                    before = sums.get(key)
+                    sums[key] = costs if before is None else tuple(map(add, before, costs))
         results.append(_result(first, last, sums, metrics, grouped=grouped, today=today))
     return results
 
 
-def _cost(line: BillingLine, metric: str, day: date) -> Decimal:
-    daily = line.amortized if metric in _AMORTIZED and line.amortized is not None else line.daily
-    return Decimal(daily) * _WEEK[day.weekday()]
+def _daily(line: BillingLine, metric: str) -> str:
+    return line.amortized if metric in _AMORTIZED and line.amortized is not None else line.daily
+
+
+@lru_cache(maxsize=10_000)  # thousands of lines cost the same on the same days
+def _cost(daily: str, weekday: int) -> Decimal:
+    return Decimal(daily) * _WEEK[weekday]
 
 
 def _checked(request: Mapping[str, Any]) -> tuple[date, date, list[str], list[dict[str, str]]]:
@@ -237,7 +244,7 @@ def _tag(line: BillingLine, key: str, tags: Mapping[str, str]) -> str:
 def _result(
     first: date,
     last: date,
-    sums: Mapping[tuple[str, ...], Mapping[str, Mapping[str, Decimal]]],
+    sums: _Sums,
     metrics: Sequence[str],
     *,
     grouped: bool,
@@ -245,12 +252,7 @@ def _result(
 ) -> dict[str, Any]:
     """One period. A group of two currencies comes once for each, which the total cannot: it shows the first."""
     groups = [
-        {
-            "Keys": list(key),
-            "Metrics": {m: {"Amount": _text(by_metric[m].get(currency, Decimal())), "Unit": currency} for m in metrics},
-        }
-        for key, by_metric in sorted(sums.items())
-        for currency in sorted({currency for amounts in by_metric.values() for currency in amounts})
+        {"Keys": key, "Metrics": _written(tuple(metrics), amounts, currency)} for (key, currency), amounts in sorted(sums.items())
     ]
     nothing = {m: {"Amount": "0", "Unit": "USD"} for m in metrics}
     return {
@@ -259,6 +261,11 @@ def _result(
         "Groups": groups if grouped else [],
         "Estimated": last > today.replace(day=1),
     }
+
+
+@lru_cache(maxsize=10_000)  # the same object for all groups that cost the same: nobody changes an answer
+def _written(metrics: tuple[str, ...], amounts: tuple[Decimal, ...], currency: str) -> dict[str, dict[str, str]]:
+    return {metric: {"Amount": _text(amount), "Unit": currency} for metric, amount in zip(metrics, amounts, strict=True)}
 
 
 def _text(amount: Decimal) -> str:
