@@ -8,6 +8,7 @@ from phase5_ops.checklist import ROW_OF_ID
 from phase5_ops.evidence.result import EvidenceEntry, RowEntry
 from phase5_ops.report.document import ReadinessDocument, candidate_line, headline, judged_line, waiver_line
 from phase5_ops.report.formats.plain import one_line, web_link
+from phase5_ops.report.worst import SHOWN, first_lines, more, worst_findings
 from phase5_ops.verdict import Verdict
 
 PAGE = "Phase 5 — Operational Readiness Exit Checklist"
@@ -23,9 +24,25 @@ _ROLES = {"S.1": "eng-reliability", "S.2": "ops-sre", "S.3": "security-complianc
 _MARKUP = re.compile(r"[\\`*\[|~]|<|&(?=[#\w]+;)")
 _ENTITIES = {"<": "&lt;", "&": "&amp;"}
 
+#: Bytes of a page: GitHub takes 1 MiB as the summary of a step, and shows none that is larger.
+LARGEST = 1_000_000
+_SHOWN = (SHOWN, 10, 3)  # findings of a row, fewer where a page would be larger
+
 
 def render(document: ReadinessDocument) -> str:
-    """Headline, the checklist page, what keeps a candidate closed, rows, findings row by row, waivers, and what the run was."""
+    """Headline, the checklist page, what keeps a candidate closed, rows, findings row by row, waivers, and what the run was.
+
+    Of each row the worst findings, so many that the page fits into the summary of a job on GitHub.
+    """
+    for most in _SHOWN:
+        page = _rendered(document, most)
+        if len(page.encode("utf-8", "surrogatepass")) <= LARGEST:
+            break
+    return page
+
+
+def _rendered(document: ReadinessDocument, most: int) -> str:
+    """The page with at most so many lines of each list."""
     of = f"{document.release} in {document.environment}" if document.release else document.environment
     url = document.candidate.url if document.candidate else None
     run = f"run {_linked(document.run_id, url)}" if document.run_id else "no run"
@@ -42,7 +59,7 @@ def render(document: ReadinessDocument) -> str:
         lines += [cell(line), ""]
     lines += _page(document)
     if document.release and document.blockers:
-        lines += ["## What keeps it closed", "", *(f"- {cell(blocker)}" for blocker in document.blockers), ""]
+        lines += ["## What keeps it closed", "", *(f"- {cell(line)}" for line in first_lines(document.blockers, most)), ""]
     lines += ["## Rows", "", *_table(document.rows)]
     if document.extra_checks:
         lines += ["", "## Extra checks", "", *_table(document.extra_checks)]
@@ -55,10 +72,12 @@ def render(document: ReadinessDocument) -> str:
             "| verdict | code | subject | expected | seen |",
             "|---|---|---|---|---|",
         ]
+        findings = entry.findings if len(entry.findings) <= most else worst_findings(entry.findings, most)
         lines += [
-            f"| {f.verdict} | `{f.code}` | {_linked(f.subject, f.link)} | {cell(f.expected)} | {cell(f.seen)} |"
-            for f in entry.findings
+            f"| {f.verdict} | `{f.code}` | {_linked(f.subject, f.link)} | {cell(f.expected)} | {cell(f.seen)} |" for f in findings
         ]
+        if further := more(entry, len(findings)):
+            lines += ["", f"{cell(further)}."]
         lines.append("")
     if not found:
         lines += ["None.", ""]

@@ -23,6 +23,7 @@ from phase5_ops.report.formats.outcomes import (
     shown_rows,
 )
 from phase5_ops.report.formats.plain import one_line, web_link
+from phase5_ops.report.worst import more, worst_findings
 
 _RESULTS = {RowOutcome.failed: Failure, RowOutcome.undecided: Error}
 
@@ -75,8 +76,8 @@ def _case(document: ReadinessDocument, entry: RowEntry, closed: frozenset[str], 
 
 def _lines(entry: RowEntry, context: RenderContext) -> Iterator[str]:
     yield f"{entry.verdict}{' (waived)' if entry.waived else ''}: {one_line(entry.summary)}"
-    for each in findings_of(entry):
-        found = each.finding
+    findings = worst_findings(each.finding for each in findings_of(entry))
+    for found in findings:
         yield f"{found.verdict} {found.code} {one_line(found.subject)}"
         yield f"  expected: {one_line(found.expected)}"
         yield f"  seen: {one_line(found.seen)}"
@@ -84,6 +85,8 @@ def _lines(entry: RowEntry, context: RenderContext) -> Iterator[str]:
             yield f"  remedy: {remedy}"
         if link := web_link(found.link):
             yield f"  link: {link}"
+    if further := more(entry, len(findings)):
+        yield further
     for evidence in entry.evidence:
         if link := web_link(evidence.url):
             yield f"evidence: {one_line(evidence.label)} {link}"

@@ -27,9 +27,13 @@ from phase5_ops.report.formats.outcomes import (
 )
 from phase5_ops.report.formats.plain import one_line, web_link
 from phase5_ops.report.markdown import cell, lines_of_rows
+from phase5_ops.report.worst import chosen
 from phase5_ops.verdict import FindingCode, Verdict
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+
+#: Of these GitHub shows the first 5,000 by severity, and refuses a file with more than 25,000.
+MOST_RESULTS = 5_000
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _LEVELS = {Verdict.WARN: "warning", Verdict.INCONCLUSIVE: "error", Verdict.FAIL: "error", Verdict.ERROR: "error"}
@@ -44,9 +48,15 @@ def render(document: ReadinessDocument, context: RenderContext) -> str:
 def _run(document: ReadinessDocument, context: RenderContext) -> dict[str, Any]:
     found = _found(document, context)
     results_of = _Results(document, context)
+    shown = chosen(
+        found,
+        MOST_RESULTS,
+        kind=lambda each: (each.row.id, each.finding.code),
+        severity=lambda each: each.finding.verdict.severity,
+    )
     before = {} if context.before is None else {each.key: each.finding for each in _found(context.before, context)}
     results = []
-    for each in found:
+    for each in shown:
         result = results_of(each)
         if context.before is not None:
             result["baselineState"] = _state(each, before)
@@ -80,6 +90,10 @@ def _run(document: ReadinessDocument, context: RenderContext) -> dict[str, Any]:
             "verdicts": {entry.id: str(entry.verdict) for entry in shown_rows(document, context.meanings)},
         },
     }
+    if left := len(found) - len(shown):
+        text = f"{left:,} more findings, none of them worse: --format json, or verdicts/ in the run's evidence folder, has all"
+        run["invocations"][0]["toolExecutionNotifications"] = [{"level": "warning", "message": {"text": text}}]
+        run["properties"]["findingsLeftOut"] = left
     if _UUID.fullmatch(document.run_id):
         run["automationDetails"]["guid"] = document.run_id
     if context.before is not None:
@@ -88,7 +102,7 @@ def _run(document: ReadinessDocument, context: RenderContext) -> dict[str, Any]:
         gone = [key for key in before if key not in now and key[0] in covered]
         run["properties"] |= {
             "baselineRun": one_line(context.before.run_id),
-            "gone": [one_line(" ".join((row, code, subject))) for row, code, subject, _number in gone],
+            "gone": [one_line(" ".join((row, code, subject))) for row, code, subject, _number in gone[:MOST_RESULTS]],
         }
         if _UUID.fullmatch(context.before.run_id):
             run["baselineGuid"] = context.before.run_id

@@ -20,6 +20,7 @@ from phase5_ops.report.findings import Catalogue
 from phase5_ops.report.html import rows
 from phase5_ops.report.html.pictures import pictures
 from phase5_ops.report.html.tables import shown_tables
+from phase5_ops.report.worst import SHOWN
 
 if TYPE_CHECKING:
     from phase5_ops.evidence.preview import Preview
@@ -92,7 +93,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["signs"] = rows.SIGNS
+    made.globals |= {"signs": rows.SIGNS, "most_shown": SHOWN}
     made.filters |= {"in_words": rows.in_words, "anchor": anchor, "figure": figure}
     made.tests["web_address"] = is_web_address
     return made

@@ -1,6 +1,7 @@
 """What the report says of rows and blockers: the checklist's sections, findings grouped by code with their remedy. Pure."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -9,6 +10,7 @@ from phase5_ops.checklist import EXTRA_CHECKS, ROW_OF_ID, ROWS, SECTIONS
 from phase5_ops.evidence.result import FindingEntry, RowEntry
 from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.report.findings import Catalogue
+from phase5_ops.report.worst import SHOWN, more, worst_findings
 from phase5_ops.verdict import FindingCode, Verdict
 
 #: Never colour alone: each verdict has a sign of its own beside its name.
@@ -21,20 +23,25 @@ _BLOCKER = re.compile(r"(?P<row>\S+) (?P<verdict>[A-Z]+):? (?P<said>.*)", re.DOT
 
 @dataclass(frozen=True, slots=True)
 class FindingGroup:
-    """The findings of one row that have one code and verdict; `meaning` and `remedy` are "" where no catalogue has the code."""
+    """The worst findings of one row that have one code and verdict, of so many as `total` says.
+
+    `meaning` and `remedy` are "" where no catalogue has the code.
+    """
 
     code: str
     verdict: Verdict
     meaning: str
     remedy: str
     findings: Sequence[FindingEntry]
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
     """A row as the report shows it: what must hold, what was found.
 
-    `first_of_asset`: it is the first row of its evidence table, which stands under it; the others link there.
+    `first_of_asset`: it is the first row of its evidence table, which stands under it; the others link there. `further`: how
+    many findings it has beside those in `groups`, and where; "" where it has no more.
     """
 
     entry: RowEntry
@@ -44,6 +51,7 @@ class ReportRow:
     is_extra: bool
     first_of_asset: bool
     groups: Sequence[FindingGroup]
+    further: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,7 @@ def _section_number(entry: RowEntry) -> str:
 
 def _row(entry: RowEntry, catalogue: Catalogue, *, first_of_asset: bool) -> ReportRow:
     row = ROW_OF_ID.get(entry.id)
+    groups = _groups(entry, catalogue)
     return ReportRow(
         entry=entry,
         requirement=row.requirement if row else "",
@@ -100,18 +109,22 @@ def _row(entry: RowEntry, catalogue: Catalogue, *, first_of_asset: bool) -> Repo
         is_sign_off=row is not None and row.is_sign_off,
         is_extra=row in EXTRA_CHECKS,
         first_of_asset=first_of_asset,
-        groups=_groups(entry, catalogue),
+        groups=groups,
+        further=more(entry, sum(len(group.findings) for group in groups)),
     )
 
 
 def _groups(entry: RowEntry, catalogue: Catalogue) -> list[FindingGroup]:
-    """The findings by code, worst first; within a code in the judge's order."""
+    """The worst findings by code, worst first; within a code in the judge's order."""
     ordered = sorted(entry.findings, key=lambda each: (-each.verdict.severity, each.code))
+    totals = Counter((each.verdict, each.code) for each in ordered)
+    if len(ordered) > SHOWN:
+        ordered = worst_findings(ordered)
     found = []
     for (verdict, code), findings in groupby(ordered, key=lambda each: (each.verdict, each.code)):
         declared = declared_code(catalogue, entry.id, code)
         meaning, remedy = (declared.meaning, declared.remedy) if declared else ("", "")
-        found.append(FindingGroup(code, verdict, meaning, remedy, list(findings)))
+        found.append(FindingGroup(code, verdict, meaning, remedy, list(findings), totals[verdict, code]))
     return found
 
 

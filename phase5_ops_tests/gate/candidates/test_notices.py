@@ -9,6 +9,7 @@ import pytest
 from phase5_ops.checklist import ALL_CHECKS, ROLES, ROW_OF_ID
 from phase5_ops.gate.attestation.readiness_statement import StatedWaiver
 from phase5_ops.gate.attestation.run_record import RunFound
+from phase5_ops.gate.candidates.channels import body_of, whole_text
 from phase5_ops.gate.candidates.notices import (
     Changed,
     Look,
@@ -26,7 +27,7 @@ from phase5_ops.gate.reasons import GateReason
 from phase5_ops.gate.records import Decision, GateInputs, Outcome, Reason, Release, Waiver
 from phase5_ops.gate.state.items import Candidate, Fate
 from phase5_ops.gate.state.notice_box import NoticeItem
-from phase5_ops.policy import GatePolicy
+from phase5_ops.policy import GatePolicy, NotificationPolicy
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.gate.own_aws import NOW, RELEASE
 from phase5_ops_tests.gate.state.test_run_records import found as run_found
@@ -112,6 +113,21 @@ def test_more_blockers_than_are_remembered_are_told_by_row_and_code():
     assert told(was, look(*many, firing("one more"))) == []
     other = GateReason.NO_READINESS_RUN.closes("release", "r", "none")
     assert [kind for kind, _ in told(was, look(*many, other))] == ["new_blocker"]
+
+
+def test_a_notice_of_ten_thousand_blockers_fits_into_every_channel():
+    """SNS takes 262,144 bytes, Slack cuts a text behind 40,000 characters; a notice has no blocks, of which Slack takes 50."""
+    release = look(*(firing(f"<&> tenant-{n}", "<&>" * 1_000) for n in range(10_000)))
+    changed = changes_of_release({}, release)
+    link, was = release.link, NoticeItem("release", 1, {})
+    (notice,) = notices_of(changed, was, release=RELEASE, series=1, link=link, channels=("sns", "webhook"), now=NOW)
+    text = whole_text(notice)
+    assert "and 9990 more" in text
+    assert len(text.encode()) < 10_000
+    body = json.loads(body_of(NotificationPolicy(webhook_format="slack"), notice))
+    assert list(body) == ["text", "mrkdwn"]
+    assert len(body["text"]) < 40_000
+    assert len(json.dumps(changed.seen)) < 1_000  # what the state table remembers of it
 
 
 def test_nobody_is_asked_to_sign_what_is_not_frozen_and_a_role_that_signed_is_not_asked_again():
