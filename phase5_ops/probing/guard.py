@@ -51,9 +51,13 @@ class Ground:
     requesters: frozenset[str] = frozenset()
     marks: frozenset[str] = frozenset()  # texts that this run made up, as names of what it plants and tries to write
     tenants: frozenset[str] = field(init=False, repr=False)  # the two test tenants
+    replay_paths: frozenset[str] = field(init=False, repr=False)  # every path of a probe of /replay
+    #: Names and values of headers that were found to be allowed here: many requests have the same.
+    allowed_headers: set[tuple[str, str]] = field(init=False, repr=False, compare=False, default_factory=set)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tenants", frozenset((self.tenant_a, self.tenant_b)))
+        object.__setattr__(self, "replay_paths", _replay_paths(self.tenants, self.accounts))
 
 
 def check(request: Request, ground: Ground) -> None:
@@ -63,12 +67,11 @@ def check(request: Request, ground: Ground) -> None:
         ForbiddenTarget: otherwise; the message names the field and never a token.
     """
     _check_tenants(ground)
-    if request.method not in METHODS or request.path not in _replay_paths(ground):
+    if request.method not in METHODS or request.path not in ground.replay_paths:
         raise ForbiddenTarget(f"no probe sends {request.method} {request.path[:80]}")
     for name, value in request.query_pairs:
         _check_replay_field(_QUERY, name, value, ground)
-    for name, value in request.header_pairs:
-        _check_header(name, value, ground)
+    _check_headers(request, ground)
     if request.raw is not None:
         _allow("body", request.raw, MALFORMED_BODIES)
         return
@@ -82,10 +85,10 @@ def check(request: Request, ground: Ground) -> None:
 _MARKED = frozenset({"action_intent_id", "replay_reason"})
 
 
-def _replay_paths(ground: Ground) -> frozenset[str]:
-    """Every path of a probe of /replay: its spellings, alone and with a test tenant or account in them."""
+def _replay_paths(tenants: frozenset[str], accounts: frozenset[str]) -> frozenset[str]:
+    """The spellings of its path, alone and with a test tenant or account in them."""
     named = [
-        (channel.keys[0], ground.tenants if channel.subject is Subject.TENANT else ground.accounts)
+        (channel.keys[0], tenants if channel.subject is Subject.TENANT else accounts)
         for channel in CHANNELS.values()
         if channel.medium is Medium.PATH
     ]
@@ -146,8 +149,7 @@ def check_cross_tenant(request: Request, ground: Ground) -> None:
             if name not in _CROSS_FIELDS:
                 raise ForbiddenTarget(f"query field {name!r} is not one that probes send")
             _check_values("query", {name: _of_query(value)}, ground)
-    for name, value in request.header_pairs:
-        _check_header(name, value, ground)
+    _check_headers(request, ground)
     for name, value in request.body_pairs:  # one by one: a name may be given twice
         of_channel = name not in ("pk", "account_id") and _check_channel(_BODY, name, value, ground)
         if not (of_channel or _check_named(_BODY, name, value, ground)):
@@ -238,6 +240,13 @@ def _is_moment(text: str) -> bool:
         return datetime.fromisoformat(text).tzinfo is not None
     except ValueError:
         return False
+
+
+def _check_headers(request: Request, ground: Ground) -> None:
+    for header in request.header_pairs:
+        if header not in ground.allowed_headers:
+            _check_header(*header, ground)
+            ground.allowed_headers.add(header)
 
 
 def _check_header(name: str, value: str, ground: Ground) -> None:

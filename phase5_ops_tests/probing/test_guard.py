@@ -101,3 +101,22 @@ def test_two_equal_test_tenants_are_refused():
 def test_a_token_that_is_no_token_claims_no_tenant():
     assert [tenants_of_token(text) for text in ("Bearer garbage", "Bearer a.b.c", "Bearer a.!!.c", "")] == [[]] * 4
     assert {"authorization", "content-type", "accept", "x-tenant-id"} == ALLOWED_HEADERS
+
+
+def test_a_header_that_was_allowed_once_is_allowed_on_that_ground_alone_and_a_refused_one_stays_refused():
+    here, elsewhere = (Ground(a, b, ACCOUNTS, GROUND.intents) for a, b in (("phase5-a", "phase5-b"), ("phase5-c", "phase5-d")))
+    ours = Request(
+        "POST",
+        "/replay",
+        {},
+        [("x-tenant-id", "phase5-b"), ("Authorization", token("phase5-a"))],
+        {"action_intent_id": OWN.intent},
+    )
+    theirs = Request("POST", "/replay", {}, [("x-tenant-id", "phase5-c"), ("Authorization", token("phase5-d"))], ours.body)
+    for _ in range(2):
+        check(ours, here)
+        check(theirs, elsewhere)
+        for request, ground in ((theirs, here), (ours, elsewhere)):
+            with pytest.raises(ForbiddenTarget):
+                check(request, ground)
+    assert here == Ground("phase5-a", "phase5-b", ACCOUNTS, GROUND.intents)
