@@ -12,7 +12,7 @@ Sources: IAM's policy evaluation logic and condition operators; DynamoDB's table
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self
 
 from phase5_ops.aws.resource_policy import fits
@@ -62,7 +62,7 @@ class RolePolicies:
     """A role with everything that grants or limits it: inline and attached policies, the permissions boundary.
 
     `policies` are (name, document); `unknown` names attached policies whose document could not be read, and constructs of a
-    template whose effect is not evaluated.
+    template whose effect is not evaluated. `answers` has what conditions of the documents came to, which tables have in common.
     """
 
     role: str
@@ -70,6 +70,7 @@ class RolePolicies:
     boundary: Mapping[str, Any] | None = None
     has_boundary: bool = False  # True with `boundary` None: there is one, but its document could not be read
     unknown: tuple[str, ...] = ()
+    answers: "dict[tuple[object, ...], Truth]" = field(init=False, default_factory=dict, compare=False, repr=False)
 
 
 # Deciding one request
@@ -92,19 +93,21 @@ class _StatementsAbout:
     """What of a role's policies is about an action on a resource, whatever the context: (policy, statement, its document)."""
 
     statements: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any]], ...]
+    answers: dict[tuple[object, ...], Truth]
     boundary: "_StatementsAbout | None" = None
 
     @classmethod
     def of(cls, role: RolePolicies, action: str, resource: str) -> Self:
-        found = tuple(
-            (name, statement, document)
-            for name, document in role.policies
-            for statement in statements_of(document)
-            if _is_about(statement, action, resource)
-        )
-        if role.boundary is None:
-            return cls(found)
-        return cls(found, cls.of(RolePolicies(role.role, (("boundary", role.boundary),)), action, resource))
+        def about(policies: Iterable[tuple[str, Mapping[str, Any]]], boundary: Self | None = None) -> Self:
+            found = tuple(
+                (name, statement, document)
+                for name, document in policies
+                for statement in statements_of(document)
+                if _is_about(statement, action, resource)
+            )
+            return cls(found, role.answers, boundary)
+
+        return about(role.policies, None if role.boundary is None else about((("boundary", role.boundary),)))
 
     def may_grant(self) -> bool:
         """Whether any context could be let through."""
@@ -114,7 +117,7 @@ class _StatementsAbout:
         """See `allowed`; the request must be one of this action and resource."""
         granting = None
         for name, statement, document in self.statements:
-            truth = _conditions(statement.get("Condition"), request, _has_variables(document))
+            truth = self._holds(statement.get("Condition"), request, _has_variables(document))
             if _effect(statement) == "deny" and truth is True:
                 return None
             if _effect(statement) == "allow" and truth is not False:
@@ -122,6 +125,15 @@ class _StatementsAbout:
         if granting is None or self.boundary is None:
             return granting
         return granting if self.boundary.allows(request) else None
+
+    def _holds(self, block: object, request: AccessRequest, variables: bool) -> Truth:
+        """What a Condition block of the role's documents comes to, which only the context and the caller decide."""
+        if block is None:
+            return True
+        known = (id(block), variables, request.caller, *request.context.items())
+        if known not in self.answers:
+            self.answers[known] = _conditions(block, request, variables)
+        return self.answers[known]
 
 
 def allowed(role: RolePolicies, request: AccessRequest) -> str | None:
@@ -189,8 +201,6 @@ def _arn_fits(pattern: str, arn: str, *, lenient: bool) -> bool:
 
 def _conditions(block: object, request: AccessRequest, variables: bool) -> Truth:
     """All operators and keys of a Condition block together (AND)."""
-    if block is None:
-        return True
     if not isinstance(block, Mapping):
         return None
     return _all(

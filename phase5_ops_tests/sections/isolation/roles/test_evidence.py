@@ -1,6 +1,7 @@
 """Roles asked offline as IAM would be asked: what is let through beyond the caller's tenant, and the known traps."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,16 @@ from hypothesis import strategies as st
 from phase5_ops.evidence.table import NoFacts
 from phase5_ops.policy import IamException, IsolationPolicy
 from phase5_ops.reads import Read, ReadStatus
-from phase5_ops.sections.isolation.roles.evidence import KEYED_ACTIONS, ROLE_ACCESS, UNKNOWN, RolePolicies, Universe, role_access
+from phase5_ops.sections.isolation.roles import evidence as roles_evidence
+from phase5_ops.sections.isolation.roles.evidence import (
+    KEYED_ACTIONS,
+    ROLE_ACCESS,
+    UNKNOWN,
+    RoleAccess,
+    RolePolicies,
+    Universe,
+    role_access,
+)
 from phase5_ops.sections.isolation.roles.judge import judge_iam_scope
 from phase5_ops.sections.isolation.roles.managed_policies import known_policy
 from phase5_ops.sections.isolation.roles.template import UnreadableTemplate, read_template
@@ -43,6 +53,7 @@ def found(*statements, version="2012-10-17", boundary=None, exceptions=()):
     return {row.code for row in role_access([role], UNIVERSE, exceptions) if row.result == "violation"}
 
 
+conditions = roles_evidence._conditions
 UNSCOPED, KEYLESS, PREFIX, BATCH = "iam_access_unscoped", "iam_keyless_access", "iam_prefix_pattern", "iam_batch_unbound"
 
 
@@ -50,6 +61,22 @@ def test_access_bound_to_whole_segments_of_the_callers_tenant_is_fine():
     assert found(statement(KEYED, **leading(WHOLE))) == set()
     assert found(statement(KEYED, **leading([f"TENANT#{TAG}"], "ForAllValues:StringEquals"))) == set()
     assert found(statement("dynamodb:Query", [ARN, f"{ARN}/index/by-status"], **leading(WHOLE))) == set()
+
+
+def test_a_condition_is_worked_out_once_however_many_tables_it_is_about(monkeypatch):
+    worked_out = []
+    monkeypatch.setattr(roles_evidence, "_conditions", lambda *asked: worked_out.append(asked) or conditions(*asked))
+    anything = statement(KEYED, "*", **leading([*WHOLE, "TENANT#other*"]))
+
+    def rows_of(tables: int) -> tuple[int, list[RoleAccess]]:
+        worked_out.clear()
+        role = RolePolicies("fn", (("inline", {"Version": "2012-10-17", "Statement": [anything]}),), {"Statement": [anything]})
+        rows = role_access([role], Universe([f"table-{number}" for number in range(tables)]))
+        return len(worked_out), rows
+
+    (once, (row, *_)), (times, rows) = rows_of(1), rows_of(5)
+    assert once == times > 0
+    assert rows[:5] == [replace(row, table=f"table-{number}") for number in range(5)]
 
 
 def test_a_deny_of_one_index_says_nothing_of_the_others():
