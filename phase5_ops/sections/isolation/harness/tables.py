@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.aws.tables import describe_table_once, scan_table
-from phase5_ops.ccnative.keys import BARE_TENANT_TABLES, ExecutionScope, plain_item
+from phase5_ops.ccnative.keys import BARE_TENANT_TABLES, ExecutionScope, plain
 from phase5_ops.evidence.table import DeclaredTable, GatheredTable
 from phase5_ops.probing.dynamo import query_partition
 from phase5_ops.reads import Read, ReadStatus
@@ -154,7 +154,7 @@ def _of_partitions(reader: AwsReader, table: PlatformTable, partitions: Partitio
     for index, attribute, value in places:
         items, read = query_partition(reader, table.name, value, key=attribute, index=index)
         reads.append(read)
-        found.update({shown_key(table.keys.key, plain_item(item)): item for item in items})
+        found.update({_key(table, item): item for item in items})
     return list(found.values()), reads
 
 
@@ -162,11 +162,11 @@ def seen_items(
     tables: Sequence[PlatformTable], items: Mapping[str, Sequence[Item]], tenants: Iterable[str]
 ) -> Iterator[SeenItem]:
     """The first reading of every item: digests, and the key where it names a test tenant."""
-    wanted = tuple(tenants)
+    texts = [json.dumps(tenant, ensure_ascii=False)[1:-1] for tenant in tenants]
     for table in tables:
         for item in items[table.name]:
-            key = shown_key(table.keys.key, plain_item(item))
-            named = any(json.dumps(tenant, ensure_ascii=False)[1:-1] in key for tenant in wanted)
+            key = _key(table, item)
+            named = any(text in key for text in texts)
             yield SeenItem(table.name, _digest(key), _digest(item), key if named else "")
 
 
@@ -183,7 +183,7 @@ def _image(table: PlatformTable, before: Mapping[str, SeenItem], after: Sequence
     new: list[Item] = []
     there = set()
     for item in after:
-        digest = _digest(shown_key(table.keys.key, plain_item(item)))
+        digest = _digest(_key(table, item))
         there.add(digest)
         known = before.get(digest)
         if known is not None and known.item_digest == _digest(item):
@@ -195,6 +195,11 @@ def _image(table: PlatformTable, before: Mapping[str, SeenItem], after: Sequence
         if digest not in there and seen.key:
             old.append({name: {"S": value} for name, value in json.loads(seen.key).items() if value is not None})
     return TableImage(table.keys, old, new)
+
+
+def _key(table: PlatformTable, item: Item) -> str:
+    """The key of an item as evidence has it."""
+    return shown_key(table.keys.key, {name: plain(item[name]) for name in table.keys.key if name in item})
 
 
 def _digest(value: object) -> str:
