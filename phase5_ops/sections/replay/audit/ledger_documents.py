@@ -19,7 +19,7 @@ import orjson
 from phase5_ops.ccnative.attributes import shown
 from phase5_ops.reads import ReadStatus
 from phase5_ops.sections.replay.audit.line_layouts import LineLayouts
-from phase5_ops.sections.replay.audit.usual_entries import QuickLedger
+from phase5_ops.sections.replay.audit.usual_entries import REPLAYS, QuickLedger
 from phase5_ops.text import first_few
 
 LINE_BYTES = 8 * 1024 * 1024  # a longer line is no item; it may be a whole scan answer on one line
@@ -182,7 +182,7 @@ class LedgerDocuments:
             except NotALedger:
                 take(np.flatnonzero(~odd[:row]).tolist())  # those before it count
                 raise
-        for usual in taken:
+        for usual in sorted(taken, key=lambda usual: usual.kind != REPLAYS):  # first, since the others are packed by them
             quick.take_usual(usual)
         return len(ends)
 

@@ -1,9 +1,9 @@
 """What one file says of the ledger, small enough to be kept, sent and merged: the map side of the audit over files. Pure.
 
 Most entries of the types that a replay is made of belong to ordinary executions, and whether one does is known only when all
-files were read. So a part keeps every entry packed (compressed JSON, about a fifth of the item), beside two digests: of its
-key and of its trace. The merge finds by the digests alone what came twice, what differs and what
-belongs to a replay, and unpacks only that.
+files were read. So a part keeps every entry packed (compressed JSON), beside two digests: of its key and of its trace. The merge
+finds by the digests alone what came twice, what differs and what belongs to a replay, and unpacks only that: blocks of entries,
+so those whose trace was met in a replay of the same part are packed apart from the rest.
 
 A part can be written as bytes and read back (Arrow IPC, no pickle): parts come from other processes, machines and buckets.
 """
@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate, pairwise
+from itertools import accumulate, compress, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,8 +65,8 @@ class PackedBlock(NamedTuple):
 
     def entries(self, rows: Sequence[int]) -> list[LedgerEntry]:
         """The entries in these rows."""
-        lines = pa.decompress(self.packed, self.size, codec=_CODEC, asbytes=True).split(b"\n")
-        return [entry_of(lines[row]) if self.kind == TEXTS else _unpacked(lines[row]) for row in rows]
+        records = pa.decompress(self.packed, self.size, codec=_CODEC, asbytes=True).split(b"\n")
+        return [entry_of(records[row]) if self.kind == TEXTS else _unpacked(records[row]) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,11 +215,13 @@ class PartLedger(Ledger):
         super().__init__(name, latest)
         self._emit, self._most = emit, most
         self._packers = {kind: _Packer(kind) for kind in (REPLAYS, OTHERS, TEXTS)}
+        self._likely = _Packer(TEXTS)  # those that share a trace with a replay
         self._begin()
 
     def _begin(self) -> None:
-        for packer in self._packers.values():
+        for packer in (*self._packers.values(), self._likely):
             packer.clear()
+        self._replayed: set[bytes] = set()  # traces of what is packed as REPLAYS
         self._sent_items, self._sent_malformed, self._sent_kept = self.items, self.malformed_count, len(self.malformed)
         self.changes: list[Change] = []
         self.changes_count = self.unchanged = 0
@@ -228,9 +230,20 @@ class PartLedger(Ledger):
 
     def keep(self, entry: LedgerEntry) -> None:
         """Packs an entry."""
-        key, trace = f"{entry.pk}\0{entry.sk}".encode(), entry.trace.encode()
-        self._packers[REPLAYS if entry.event in REPLAY_TYPES else OTHERS].add(orjson.dumps(tuple(entry)) + b"\n", [key], [trace])
-        self._count()
+        kind = REPLAYS if entry.event in REPLAY_TYPES else OTHERS
+        self._pack(kind, [orjson.dumps(tuple(entry))], [f"{entry.pk}\0{entry.sk}".encode()], [entry.trace.encode()])
+
+    def _pack(self, kind: str, records: Sequence[bytes], keys: Sequence[bytes], traces: Sequence[bytes]) -> None:
+        if kind == REPLAYS:
+            self._replayed.update(traces)
+        elif kind == TEXTS:
+            likely = list(map(self._replayed.__contains__, traces))
+            if any(likely):
+                self._likely.add(*(list(compress(each, likely)) for each in (records, keys, traces)))
+                rest = [not each for each in likely]
+                records, keys, traces = (list(compress(each, rest)) for each in (records, keys, traces))
+        self._packers[kind].add(records, keys, traces)
+        self._count(len(traces))
 
     def usual(self, lines: AlikeLines) -> UsualEntries | None:
         """See `QuickLedger`."""
@@ -242,8 +255,7 @@ class PartLedger(Ledger):
         if self.newest is None or entries.newest > self.newest:
             self.newest = entries.newest
         if entries.kind is not None:
-            self._packers[entries.kind].add(entries.records, entries.keys, entries.traces)
-            self._count(len(entries.rows))
+            self._pack(entries.kind, entries.records, entries.keys, entries.traces)
 
     def note_change(self, change: Change) -> None:
         """Notes a rewritten or a deleted entry."""
@@ -261,7 +273,7 @@ class PartLedger(Ledger):
             self._begin()
 
     def _part(self) -> LedgerPart:
-        packers = list(self._packers.values())
+        packers = [*self._packers.values(), self._likely]
         for packer in packers:
             packer.flush()
         return LedgerPart(
@@ -299,28 +311,26 @@ class _Packer:
         self.keys: list[bytes] = []
         self.traces: list[bytes] = []
         self._records: list[bytes] = []
-        self._rows = 0
         self._known: dict[bytes, bytes] = {}  # digests of traces: several entries share one
 
-    def add(self, records: bytes, keys: Sequence[bytes], traces: Sequence[bytes]) -> None:
-        """Adds entries, each record ending with a line feed."""
-        self._records.append(records)
+    def add(self, records: Sequence[bytes], keys: Sequence[bytes], traces: Sequence[bytes]) -> None:
+        """Adds entries."""
+        self._records += records
         self.keys += map(_digest, keys)
         for trace in traces:
             digest = self._known.get(trace)
             if digest is None:
                 digest = self._known[trace] = _digest(trace)
             self.traces.append(digest)
-        self._rows += len(keys)
-        if self._rows >= _BLOCK_ENTRIES:
+        if len(self._records) >= _BLOCK_ENTRIES:
             self.flush()
 
     def flush(self) -> None:
-        if self._rows:
-            whole = b"".join(self._records)
+        if self._records:
+            whole = b"\n".join(self._records)
             packed = pa.compress(whole, codec=_CODEC, asbytes=True)
-            self.blocks.append(PackedBlock(self._kind, self._rows, len(whole), packed))
-            self._records, self._rows = [], 0
+            self.blocks.append(PackedBlock(self._kind, len(self._records), len(whole), packed))
+            self._records = []
 
 
 def _unpacked(record: bytes) -> LedgerEntry:

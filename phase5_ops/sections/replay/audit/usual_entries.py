@@ -48,7 +48,7 @@ class UsualEntries(NamedTuple):
         rows: which lines of the block they are.
         newest: epoch ms of the newest.
         kind: what the records hold; None for types that no replay has, of which there are no records.
-        records: the entries, each ending with a line feed.
+        records: of each.
         keys: pk and sk of each, with a zero byte between.
         traces: of each.
     """
@@ -56,7 +56,7 @@ class UsualEntries(NamedTuple):
     rows: Numbers
     newest: int
     kind: str | None = None
-    records: bytes = b""
+    records: Sequence[bytes] = ()
     keys: Sequence[bytes] = ()
     traces: Sequence[bytes] = ()
 
@@ -89,7 +89,7 @@ def usual_entries(lines: AlikeLines, latest: int | None) -> UsualEntries | None:
 
 
 def entry_of(record: bytes) -> LedgerEntry:
-    """The entry of a record of the kind TEXTS, without its line feed."""
+    """The entry of a record of the kind TEXTS."""
     event, stamp, tenant, account, trace, entry_id, intent, status = orjson.loads(record)
     pk, sk = (KEYS[name].format(tenant=tenant, stamp=stamp, entry_id=entry_id) for name in NEEDED_KEYS)
     entry = usual_entry(
@@ -127,7 +127,7 @@ def _of_replays(lines: AlikeLines, latest: int | None) -> UsualEntries | None:
         lines.rows[[entry is not None for entry in found]],
         max(entry.at for entry in entries),
         REPLAYS,
-        b"".join(orjson.dumps(tuple(entry)) + b"\n" for entry in entries),
+        [orjson.dumps(tuple(entry)) for entry in entries],
         [f"{entry.pk}\0{entry.sk}".encode() for entry in entries],
         [entry.trace.encode() for entry in entries],
     )
@@ -186,8 +186,8 @@ def _have_usual_keys(columns: dict[str, Numbers]) -> Numbers:
     return fits
 
 
-def _records(event: str, columns: dict[str, Numbers]) -> bytes:
-    """An array of the event type and the texts of `_RECORDED` for each row; none of them needs to be escaped."""
+def _records(event: str, columns: dict[str, Numbers]) -> list[bytes]:
+    """A JSON array of the event type and the texts of `_RECORDED` for each row; none of them needs to be escaped."""
     pieces, before = [], b'["' + event.encode() + b'"'
     for name in _RECORDED:
         if name in columns:
@@ -195,7 +195,7 @@ def _records(event: str, columns: dict[str, Numbers]) -> bytes:
             before = b'"'
         else:
             before += b",null"
-    return _joined([*pieces, _constant(before + b"]\n", columns["pk"])]).tobytes()
+    return _texts(_joined([*pieces, _constant(before + b"]", columns["pk"])]))
 
 
 def _constant(text: bytes, like: Numbers) -> Numbers:
