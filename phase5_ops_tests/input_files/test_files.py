@@ -14,6 +14,7 @@ import hypothesis
 import hypothesis.strategies as st
 import pyarrow as pa
 import pytest
+from zlib_ng import zlib_ng
 
 from phase5_ops.input_files.files import FileUnreadable, contents, files_below
 
@@ -150,6 +151,35 @@ def test_no_byte_is_lost_without_a_word(data: bytes, packings: list[str]):
     except FileUnreadable:
         return
     assert b"".join(found.values()) == data or data.startswith((b"\xff\xfe", b"\xfe\xff", b"\x1f\x8b")) or 0 in data
+
+
+def ended(make, data: bytes, step: int) -> tuple[bytes, str, bytes]:
+    """What a decompressor gives of data that comes in steps, how it ends, and what it leaves."""
+    decompressor, found, waiting = make(16 + zlib.MAX_WBITS), b"", b""
+    pieces = iter([data[at : at + step] for at in range(0, len(data), step)])
+    try:
+        while not decompressor.eof:
+            piece = waiting or next(pieces, b"")
+            if not piece:
+                return found, "breaks off", b""
+            found += decompressor.decompress(piece, 4096)
+            waiting = decompressor.unconsumed_tail
+    except (zlib.error, zlib_ng.error) as error:
+        return found, str(error), b""
+    return found, "end", decompressor.unused_data
+
+
+MEMBER = gzip.compress(TEXT[:9000], mtime=0)
+
+
+@hypothesis.given(
+    st.integers(0, len(MEMBER) + 8), st.integers(0, 255), st.sampled_from(["byte", "cut", "none"]), st.sampled_from([100, 9999])
+)
+@hypothesis.settings(max_examples=150, deadline=None)
+def test_damage_to_gzip_is_seen_as_zlib_sees_it(at: int, byte: int, change: str, step: int):
+    data = MEMBER + b"\0more..."
+    data = data[:at] if change == "cut" else data[:at] + bytes([byte]) + data[at + 1 :] if change == "byte" else data
+    assert ended(zlib_ng.decompressobj, data, step) == ended(zlib.decompressobj, data, step)
 
 
 def test_hidden_files_and_pipes_are_left_out_and_links_elsewhere_refused(tmp_path):
