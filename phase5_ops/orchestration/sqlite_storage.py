@@ -23,6 +23,8 @@ from typing import Any, Self, cast
 from uuid import uuid4
 
 import dagster
+from dagster import AssetKey, AssetRecordsFilter, EventRecordsResult
+from dagster._core.event_api import EventLogCursor
 from dagster._core.events import EVENT_TYPE_TO_PIPELINE_RUN_STATUS, DagsterEventType
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
@@ -173,6 +175,20 @@ class KeptEventLogStorage(_WithEngines, SqliteEventLogStorage):
     def has_secondary_index(self, name: str) -> bool:
         """Whether such a migration of data was made."""
         return self._has("migration", name, super().has_secondary_index)
+
+    def fetch_observations(
+        self, records_filter: AssetKey | AssetRecordsFilter, limit: int, cursor: str | None = None, ascending: bool = False
+    ) -> EventRecordsResult:
+        """Observations of an asset; Dagster asks before each step for those of every source, and most have no event at all."""
+        if isinstance(records_filter, AssetKey) and not self._is_known(records_filter):
+            return EventRecordsResult([], cursor=cursor or EventLogCursor.from_storage_id(-1).to_string(), has_more=False)
+        return super().fetch_observations(records_filter, limit, cursor, ascending)
+
+    def _is_known(self, asset: AssetKey) -> bool:
+        """Whether there is any event of an asset."""
+        with self.index_connection() as connection:
+            found = connection.exec_driver_sql("SELECT 1 FROM asset_keys WHERE asset_key = ?", (asset.to_string(),))
+            return found.first() is not None
 
     def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
         return self._has("column", column_name, partial(super()._has_asset_key_col_on_connection, conn))

@@ -14,6 +14,7 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.event_api import EventLogCursor
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -240,6 +241,18 @@ def test_a_run_takes_so_many_statements_and_what_dagster_asks_about_its_tables_i
     asked = [words for name, words, _ in statements if name == "index" and ("PRAGMA" in words or "secondary_indexes" in words)]
     assert asked == []
     assert Counter(name for name, _, _ in statements) == {"run": 19, "index": 15, "runs": 18}
+
+
+def test_observations_are_what_dagster_finds(tmp_path):
+    with opened(tmp_path / "home") as instance:
+        run(instance)
+        instance.report_runless_asset_event(dg.AssetObservation("watched"))
+        ours, dagsters = instance.event_log_storage, super(KeptEventLogStorage, instance.event_log_storage)
+        for asset, found in (("nowhere", 0), ("seen", 0), ("watched", 1)):
+            for cursor in (None, EventLogCursor.from_storage_id(99).to_string()):
+                seen_by_us = ours.fetch_observations(dg.AssetKey(asset), 5, cursor)
+                assert seen_by_us == dagsters.fetch_observations(dg.AssetKey(asset), 5, cursor)
+                assert len(seen_by_us.records) == found
 
 
 def open_files(folder: Path) -> int:
