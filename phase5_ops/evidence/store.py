@@ -94,6 +94,7 @@ class EvidenceStore:
     def __init__(self, root: Path, upload: Upload | None = None) -> None:
         self._root = root
         self._upload = upload
+        self._read: dict[tuple[str, DeclaredTable[Any, Any]], GatheredTable[Any, Any]] = {}
 
     @property
     def root(self) -> Path:
@@ -133,7 +134,14 @@ class EvidenceStore:
             FileNotFoundError: the run kept no such table.
             KeyError, ValueError: the file cannot be understood.
         """
-        return table_in(self.table_path(run_id, asset).read_bytes(), table)
+        return self.table_of(self.table_path(run_id, asset).read_bytes(), table)
+
+    def table_of(self, content: bytes, table: "DeclaredTable[Row, Facts]") -> "GatheredTable[Row, Facts]":
+        """As `table_in`; what the same content came to is kept, since several checks and the report are about one table."""
+        file = (sha256_of(content), table)
+        if file not in self._read:
+            self._read[file] = table_in(content, table, file[0])
+        return self._read[file]
 
     def report_path(self, run_id: str, name: str) -> Path:
         """Where a report (`tenant_cost_report.html`) is kept."""
@@ -385,12 +393,12 @@ def _canonical(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def table_in(content: bytes, table: "DeclaredTable[Row, Facts]") -> "GatheredTable[Row, Facts]":
-    """What was gathered, from the Parquet file that it was kept in.
+def table_in(content: bytes, table: "DeclaredTable[Row, Facts]", digest: str = "") -> "GatheredTable[Row, Facts]":
+    """What was gathered, from the Parquet file that it was kept in; its digest where that is known.
 
     Raises:
         KeyError, ValueError: the file cannot be understood.
     """
     import pandas as pd
 
-    return table.kept(pd.read_parquet(BytesIO(content)), sha256_of(content))
+    return table.kept(pd.read_parquet(BytesIO(content)), digest or sha256_of(content))

@@ -186,7 +186,7 @@ def _leave_report(run: RunContext, document: ReadinessDocument, changes: Changes
     """Why there is no report; None where it was written."""
     assert project.render is not None  # noqa: S101 - asked by the caller
     try:
-        tables, unread = tables_of(EvidenceFolder(run.store.root), run.run_id, project.tables)
+        tables, unread = tables_of(EvidenceFolder(run.store.root), run.run_id, project.tables, run.store.table_of)
         why = {asset: f"{type(error).__name__}: {str(error)[:_LONGEST_PROBLEM]}" for asset, error in unread.items()}
         run.store.write_page(run.run_id, project.render(document, tables, why, changes))
     except Exception as error:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from phase5_ops.evidence.histories import Break, Head, Standing
@@ -36,6 +37,21 @@ def test_tables_come_back_with_how_they_were_read(store: EvidenceStore):
     table = store.read_table("run-1", "breaker_snapshot", NUMBERS)
     assert (table.rows, table.reads, table.observed_at) == ([Number(1), Number(2)], (READ,), NOW)
     assert table.digest == store.manifest("run-1")["tables/breaker_snapshot.parquet"]
+
+
+def test_a_file_is_parsed_once_and_one_with_another_content_anew(store: EvidenceStore, monkeypatch):
+    parsed, read_parquet = [], pd.read_parquet
+    monkeypatch.setattr(pd, "read_parquet", lambda file: parsed.append(file) or read_parquet(file))
+    first = store.read_table("run-1", "breaker_snapshot", NUMBERS)
+    content = store.table_path("run-1", "breaker_snapshot").read_bytes()
+    assert store.table_of(content, NUMBERS) is store.read_table("run-1", "breaker_snapshot", NUMBERS) is first
+    assert len(parsed) == 1
+    store.write_table("run-1", "breaker_snapshot", NUMBERS.gathered([Number(3)], NoFacts()).with_reads([READ], NOW))
+    assert store.read_table("run-1", "breaker_snapshot", NUMBERS).rows == [Number(3)]
+    assert store.table_of(content, DeclaredTable(Number, NoFacts)) is not first
+    store.table_path("run-1", "breaker_snapshot").write_bytes(b"no table")
+    with pytest.raises(ValueError, match="Parquet"):
+        store.read_table("run-1", "breaker_snapshot", NUMBERS)
 
 
 def test_the_digest_is_over_the_sorted_manifest(store: EvidenceStore, tmp_path: Path):
