@@ -146,6 +146,7 @@ def status(
 
 
 def releases(
+    last: Annotated[int, typer.Option("--last", "-n", help="How many a table shows, from the newest on.", min=1)] = 50,
     output_format: PlainFormatOption = PlainFormat.table,
     output: OutputOption = None,
 ) -> None:
@@ -165,7 +166,7 @@ def releases(
 
         write(json.dumps(status_command.releases_json(settings.environment, history), indent=2), output)
     else:
-        write(status_command.releases_text(settings.environment, history, width_of(output)), output)
+        write(status_command.releases_text(settings.environment, history, width_of(output), last), output)
     raise typer.Exit(status_command.releases_exit_code(history))
 
 

@@ -21,9 +21,12 @@ from phase5_ops.gate.state.stated_documents import NotStated
 from phase5_ops.report.document import EXIT_OPEN, EXIT_UNDECIDED, ReadinessDocument
 from phase5_ops.report.lateness import late_daemon, late_run
 from phase5_ops.report.standing import in_words, standing_document
+from phase5_ops.report.worst import first_lines
 from phase5_ops.report.wrapping import hanging
 from phase5_ops.settings import ConfigurationError, Settings, in_sandbox
 from phase5_ops.text import printable
+
+_BLOCKERS = 20  # of a candidate in the list of all
 
 
 def open_candidates(settings: Settings, width: int) -> str:
@@ -71,7 +74,7 @@ def _standing(session: GateSession, candidate: Candidate) -> Iterator[str]:
         yield f"not known: {error}"
         return
     yield age_line(session, document)
-    yield from document.blockers
+    yield from first_lines(document.blockers, _BLOCKERS, f"phase5 status {candidate.release.name} shows them")
 
 
 def age_line(session: GateSession, document: ReadinessDocument) -> str:
@@ -121,8 +124,8 @@ def releases(settings: Settings) -> list[Released]:
     return released(session.state, session.keys, settings.environment)
 
 
-def releases_text(environment: str, history: list[Released], width: int) -> str:
-    """For people, in lines of at most `width` columns but for addresses: what is live, and the history, newest first."""
+def releases_text(environment: str, history: list[Released], width: int, last: int) -> str:
+    """For people, in lines of at most `width` columns but for addresses: what is live, and the `last` of all, newest first."""
     if not history:
         return "\n".join(hanging(f"nothing was ever promoted to {environment} through this gate", width))
     if (present := live(history)) is None:
@@ -133,7 +136,10 @@ def releases_text(environment: str, history: list[Released], width: int) -> str:
             f"live in {environment}: {present.release.name} {present.release.digest}"
             f" since {iso(present.at)}, by {BY[present.kind]}{order}"
         )
-    past = [part for each in reversed(history) for part in hanging(printable(str(each)), width, indent=2)]
+    shown = [str(each) for each in history[: -last - 1 : -1]]
+    further = len(history) - len(shown)
+    shown += [f"and {further:,} earlier: --last {len(history)} shows them, --format json has all"] if further else []
+    past = [part for each in shown for part in hanging(printable(each), width, indent=2)]
     return "\n".join([*hanging(printable(first), width), "", "history, newest first:", *past])
 
 

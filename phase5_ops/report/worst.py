@@ -42,6 +42,6 @@ def more(entry: RowEntry, shown: int) -> str:
     return f"and {left:,} more: see verdicts/{entry.check}.json in the run's evidence folder"
 
 
-def first_lines(lines: Sequence[str], most: int = SHOWN) -> list[str]:
-    """The first of these lines, and how many more there are."""
-    return [*lines[:most], *([f"and {len(lines) - most:,} more: --format json has all"] if len(lines) > most else [])]
+def first_lines(lines: Sequence[str], most: int = SHOWN, rest: str = "--format json has all") -> list[str]:
+    """The first of these lines, and how many more there are and where."""
+    return [*lines[:most], *([f"and {len(lines) - most:,} more: {rest}"] if len(lines) > most else [])]

@@ -11,7 +11,7 @@ from phase5_ops.checklist import ROLES, ROWS
 from phase5_ops.cli import app as cli
 from phase5_ops.clock import iso
 from phase5_ops.commands import status as status_command
-from phase5_ops.commands.status import open_candidates, release_status, releases_exit_code, releases_text
+from phase5_ops.commands.status import open_candidates, release_status, releases_exit_code, releases_json, releases_text
 from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.gate.attestation.envelopes import envelope_bytes
 from phase5_ops.gate.attestation.keys import GATE
@@ -150,6 +150,17 @@ def test_without_a_release_the_candidates_are_listed_with_what_they_wait_for(des
     text = open_candidates(desk.settings, 120)
     assert text.startswith(f"{RELEASE.name} {RELEASE.digest} series 1 {candidate.fate}\n  the gate is BLOCKED, as it said ")
     assert "no_readiness_run" in text
+
+
+def test_the_list_shows_some_blockers_of_each_candidate(desk):
+    desk.ready()
+    desk.open().state.list_open(RELEASE, NOW)
+    many = [GateReason.ALARM_FIRING_NOW.closes("release", f"alarm-{number:03}", "ALARM") for number in range(100)]
+    desk.states(judged(desk, closing=tuple(many)))
+    lines = open_candidates(desk.settings, 400).splitlines()
+    assert [line for line in lines if "alarm-019" in line]
+    assert not [line for line in lines if "alarm-020" in line]
+    assert f"  and 80 more: phase5 status {RELEASE.name} shows them" in lines
 
 
 @pytest.mark.parametrize(
@@ -322,13 +333,22 @@ DOUBTED = replace(PUBLISHED, problems=(f"not signed by {HOSTILE}", "the release 
     ids=["nothing", "rollback", "not known"],
 )
 def test_releases_keep_to_the_width_whatever_an_order_says(width, history, first, exit_code):
-    text = releases_text("production", history, width)
+    text = releases_text("production", history, width, last=50)
     assert too_wide_or_steering(text, width) == []
     assert text.startswith(first)
     assert releases_exit_code(history) == exit_code
     assert (RUNBOOK in text.split()) is (ROLLED_BACK in history)
     published = [line for line in text.splitlines() if line.startswith("  2")]  # what is further in continues an entry
     assert [line.split()[:2] for line in published] == [[iso(NOW), RELEASE.name]] * len(history)
+
+
+def test_of_many_releases_the_newest_are_shown_and_programs_get_all():
+    history = [replace(PUBLISHED, release=replace(RELEASE, name=f"r-{number}")) for number in range(1_000)]
+    live, _, _, *shown = releases_text("production", history, 400, last=3).splitlines()
+    assert live.startswith("live in production: r-999 ")
+    assert [line.split()[1] for line in shown[:3]] == ["r-999", "r-998", "r-997"]
+    assert shown[3:] == ["  and 997 earlier: --last 1000 shows them, --format json has all"]
+    assert len(releases_json("production", history)["history"]) == 1_000
 
 
 def test_the_command_shows_releases_in_the_columns_that_are_given(desk, monkeypatch, capsys):
