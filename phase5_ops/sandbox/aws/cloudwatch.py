@@ -232,12 +232,12 @@ class _Operations:
 
     def list_metrics(self: Any) -> ActionResult:
         params, now = self.params, _now()
-        oldest = now - (_RECENT if params.get("RecentlyActive") else SEARCHABLE)
+        since = (now - (_RECENT if params.get("RecentlyActive") else SEARCHABLE)).timestamp()
         wanted = params.get("Dimensions") or []
         found = [
             series
             for series in _state(self.cloudwatch_backend).store.find(params.get("Namespace"), params.get("MetricName"))
-            if series.newest >= oldest.timestamp() and _has(series, wanted)
+            if series.newest >= since and (not wanted or _has(series, wanted))
         ]
         page, token = _slice(found, params.get("NextToken"), _LIST_METRICS_PAGE)
         return _answer(Metrics=[_metric(series) for series in page], NextToken=token)

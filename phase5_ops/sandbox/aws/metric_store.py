@@ -81,6 +81,7 @@ class MetricStore:
     def __init__(self) -> None:
         self._series: dict[tuple[str, str], dict[Dimensions, StoredSeries]] = {}
         self._units: dict[str, int] = {}
+        self._found: dict[tuple[str | None, str | None], list[StoredSeries]] = {}  # by what was asked; a new series empties it
         self._lock = threading.RLock()
 
     def put(self, namespace: str, name: str, dimensions: Mapping[str, str], rows: Iterable[MetricRow]) -> None:
@@ -90,14 +91,19 @@ class MetricStore:
             if coded:
                 key = frozenset(dimensions.items())
                 family = self._series.setdefault((namespace, name), {})
-                family.setdefault(key, StoredSeries(namespace, name, key)).add(coded)
+                if key not in family:
+                    family[key] = StoredSeries(namespace, name, key)
+                    self._found.clear()
+                family[key].add(coded)
 
     def _unit_code(self, unit: str) -> int:
         return self._units.setdefault(unit, len(self._units))
 
-    def find(self, namespace: str | None = None, name: str | None = None) -> list[StoredSeries]:
-        """All series of a namespace and name, each None for any, in a stable order."""
+    def find(self, namespace: str | None = None, name: str | None = None) -> Sequence[StoredSeries]:
+        """All series of a namespace and name, each None for any, in a stable order; ListMetrics asks for them page by page."""
         with self._lock:
+            if (namespace, name) in self._found:
+                return self._found[namespace, name]
             if namespace is not None and name is not None:
                 families: Iterator[dict[Dimensions, StoredSeries]] = iter([self._series.get((namespace, name), {})])
             else:
@@ -107,7 +113,9 @@ class MetricStore:
                     if namespace in (None, its_namespace) and name in (None, its_name)
                 )
             found = [series for family in families for series in family.values()]
-        return sorted(found, key=lambda series: (series.namespace, series.name, sorted(series.dimensions)))
+            found.sort(key=lambda series: (series.namespace, series.name, sorted(series.dimensions)))
+            self._found[namespace, name] = found
+            return found
 
     def get(self, namespace: str, name: str, dimensions: Mapping[str, str]) -> list[StoredSeries]:
         """The one series with exactly these dimensions, in a list, or an empty list."""
