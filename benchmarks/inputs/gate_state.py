@@ -13,7 +13,6 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from unittest.mock import patch
 from uuid import uuid4
 
 import dagster as dg
@@ -22,7 +21,7 @@ from phase5_ops.build import WORDS, build_defs
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import DIGEST_TAG, RELEASE_TAG
 from phase5_ops.files import sha256_of
-from phase5_ops.gate.defs.sensor import Tick, candidate_tags, run_tick
+from phase5_ops.gate.defs.sensor import _WORKED_A_TICK, Tick, candidate_tags, run_tick
 from phase5_ops.gate.inputs import dagster_records as check_state
 from phase5_ops.gate.inputs.read import DecidingSession
 from phase5_ops.gate.records import Release
@@ -183,10 +182,23 @@ class GateState:
         for other, digest in zip(ids, digests, strict=True):
             session.records.append(replace(model, run_id=other, release_digest=digest), signed)
 
-    def freeze(self, count: int) -> None:
-        """One tick that works on all candidates: their statements are frozen then, as they are while people sign."""
-        with patch("phase5_ops.gate.defs.sensor._WORKED_A_TICK", count):
+    def freeze(self, made: list[Candidate]) -> None:
+        """Ticks until each candidate had its turn: their statements are frozen then, as they are while people sign.
+
+        Raises:
+            SystemExit: a candidate is not ready to sign; a tick would not do with it what is measured.
+        """
+        for _ in range(0, len(made), _WORKED_A_TICK):
             run_tick(self.sources(), None, datetime.now(UTC), WORDS)
+        state = self.sources().state
+        unready = [each.release.name for each in made if state.statement(each.release, each.series) is None]
+        if unready or (blocked := self.blocked()):
+            raise SystemExit(f"not ready to sign: {unready or blocked}")
+
+    def blocked(self) -> list[str]:
+        """What a tick says against the candidates that it works on, but that signatures are missing."""
+        lines = self.tick()[0].lines
+        return [line for line in lines if ": WAIT: " in line and " UNSIGNED signature_missing " not in line]
 
     def tick(self) -> tuple[Tick, int]:
         """A tick as the daemon makes it, and how many AWS calls it made."""
@@ -216,5 +228,5 @@ def long_working(settings: Settings, instance: dg.DagsterInstance, past: int, wa
     clones.add(ids, lambda number: candidate_tags(made[number], 1), back=timedelta(0), events=True)
     evidence_for(settings, run_id, ids)
     state.record(run_id, ids, [candidate.release.digest for candidate in made])
-    state.freeze(waiting)
+    state.freeze(made)
     return state

@@ -153,7 +153,7 @@ def _newer_run_problems(inputs: GateInputs, environment: str) -> Iterable[Reason
         problems = tuple(_disagreements(run, inputs))
         if problems:
             standing = problems
-        elif _passes(run, inputs):
+        elif standing and _passes(run, inputs):
             standing = ()
     yield from standing
 

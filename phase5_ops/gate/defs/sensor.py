@@ -277,8 +277,8 @@ def _decided(
     decision = decide(inputs)
     if decision.outcome is Outcome.BLOCKED:
         return inputs, decision
-    inputs = look_again(session, inputs, alarms=decision.outcome is Outcome.OPEN)
-    return inputs, decide(inputs)
+    seen = look_again(session, inputs, alarms=decision.outcome is Outcome.OPEN)  # adds to what closes, and to nothing else
+    return seen, decision if seen.closing == inputs.closing else decide(seen)
 
 
 def _do(session: DecidingSession, candidate: Candidate, action: Action, tick: Tick) -> None:

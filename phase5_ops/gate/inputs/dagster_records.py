@@ -46,7 +46,7 @@ _RESULT_EVENTS = {_EVALUATED, _PLANNED}
 #: What `orchestration/wiring.py` stores beside the entry of a result.
 _METADATA = {"verdict": "verdict", "tables": "evidence_files", "policy_digest": "policy_digest"}
 _MOST_EVENTS = 1000  # of one run; it plans and evaluates some thirty checks
-_MOST_OTHER_RUNS = 50
+_MOST_OTHER_RUNS = 200  # of an environment since a candidate's own: a hundred candidates wait for signatures at a time
 _MOST_IDS = 500  # in one query
 _LONGEST_CURSOR = 18  # digits of a storage id
 _BEYOND = 10**_LONGEST_CURSOR  # every storage id

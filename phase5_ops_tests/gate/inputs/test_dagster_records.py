@@ -215,11 +215,12 @@ def test_an_edited_manifest_is_changed_evidence_and_a_missing_one_is_none(instan
     assert stored_bundle(store, readiness_run(instance.get_run_record_by_id(RUN_1))) is None
 
 
-def test_more_runs_than_are_looked_at_close_whatever_they_are(instance):
-    """Fifty and one runs that say nothing of now must not hide a newer one that failed."""
+def test_more_runs_than_are_looked_at_close_whatever_they_are(instance, monkeypatch):
+    """Six runs that say nothing of now must not hide a newer one that failed, where five are looked at."""
+    monkeypatch.setattr(check_state, "_MOST_OTHER_RUNS", 5)
     ended = datetime.now(UTC) - timedelta(hours=1)
     tags = {"phase5/environment": "production", "phase5/fixed_now": "x"}
-    for _ in range(50):
+    for _ in range(5):
         instance.add_run(dg.DagsterRun(job_name="readiness_job", status=dg.DagsterRunStatus.CANCELED, tags=tags))
     assert other_runs(instance, "production", ended, allow_fixed_now=False) == ()
     instance.add_run(dg.DagsterRun(job_name="readiness_job", status=dg.DagsterRunStatus.CANCELED, tags=tags))
@@ -294,11 +295,12 @@ def test_results_of_runs_that_are_over_are_read_once_and_the_oldest_of_many_are_
     assert read == ["a", "r", "r", "a", "b", "c", "a"]
 
 
-def work(look: Callable[[], object]) -> int:
-    """How much Dagster's storage does for a look, in steps of SQLite's virtual machine."""
-    steps = []
+def work(look: Callable[[], object]) -> tuple[int, int]:
+    """How much Dagster's storage does for a look: statements, and steps of SQLite's virtual machine."""
+    statements, steps = [], []
 
     def count(connection, *_) -> None:
+        statements.append(1)
         connection.connection.driver_connection.set_progress_handler(lambda: steps.append(1), 1)
 
     event.listen(Engine, "before_cursor_execute", count)
@@ -306,7 +308,7 @@ def work(look: Callable[[], object]) -> int:
         look()
     finally:
         event.remove(Engine, "before_cursor_execute", count)
-    return len(steps)
+    return len(statements), len(steps)
 
 
 def past_runs(instance, count: int) -> None:
@@ -329,23 +331,24 @@ def test_past_runs_make_neither_the_search_for_a_candidate_s_runs_nor_that_for_n
             instance.add_run(own)
             ended = datetime.now(UTC) - timedelta(minutes=1)
             found = []
-            steps = (
+            done = (
                 work(lambda: found.extend(runs_of_candidate(instance, RELEASE, 1))),  # noqa: B023 - called at once
                 work(lambda: found.extend(other_runs(instance, "production", ended, allow_fixed_now=False))),  # noqa: B023
             )
-            looked.append(steps)
+            looked.append(done)
             assert [found[0].facts.run_id, found[1].run_id] == [own.run_id, own.run_id]
-    (candidate_of_few, newer_of_few), (candidate_of_many, newer_of_many) = looked
-    assert candidate_of_many <= candidate_of_few * 1.2
-    assert newer_of_many <= newer_of_few * 1.2
+    for (queries_of_few, steps_of_few), (queries, steps) in zip(*looked, strict=True):
+        assert queries == queries_of_few
+        assert steps <= steps_of_few * 1.2
 
 
-def test_newer_runs_of_other_environments_and_jobs_hide_none(instance):
+def test_newer_runs_of_other_environments_and_jobs_hide_none(instance, monkeypatch):
     """More of them than are looked at; the storage is asked for all, since it finds those of one environment slowly."""
     ended = datetime.now(UTC) - timedelta(hours=1)
     mine = dg.DagsterRun(job_name=READINESS_JOB, status=dg.DagsterRunStatus.SUCCESS, tags=TAGS)
     instance.add_run(mine)
-    for number in range(120):
+    monkeypatch.setattr(check_state, "_MOST_OTHER_RUNS", 10)
+    for number in range(25):
         job, environment = (READINESS_JOB, "staging") if number % 2 else ("sign_off_job", "production")
         instance.add_run(dg.DagsterRun(job_name=job, status=dg.DagsterRunStatus.SUCCESS, tags={ENVIRONMENT_TAG: environment}))
     assert [run.run_id for run in other_runs(instance, "production", ended, allow_fixed_now=False)] == [mine.run_id]
