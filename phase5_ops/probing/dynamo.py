@@ -1,8 +1,10 @@
 """The DynamoDB calls of probing: one partition read consistently, items written and removed in batches. Bounded by the reader."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from phase5_ops.aws.pace import side_by_side
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.reads import Read, ReadStatus
 
@@ -12,6 +14,7 @@ Item = Mapping[str, Any]
 
 BATCH_ITEMS = 25  # the most that one BatchWriteItem takes
 _BATCH_TRIES = 5
+_WRITERS = 2  # one call is made while another is answered; more would use a table's capacity up sooner
 _NOTHING: Mapping[str, Sequence[Item]] = {}
 
 
@@ -85,8 +88,8 @@ def change_items(
 
 
 def _write(reader: AwsReader, table: str, requests: Sequence[Item]) -> list[Read]:
-    begins = range(0, len(requests), BATCH_ITEMS)
-    return [_write_batch(reader, {table: requests[begin : begin + BATCH_ITEMS]}) for begin in begins]
+    batches = [{table: requests[begin : begin + BATCH_ITEMS]} for begin in range(0, len(requests), BATCH_ITEMS)]
+    return side_by_side(partial(_write_batch, reader), batches, min(_WRITERS, len(batches)) or 1, "dynamodb-writes")
 
 
 def _write_batch(reader: AwsReader, batch: Mapping[str, Sequence[Item]]) -> Read:

@@ -1,7 +1,9 @@
 """Items of several tables are changed in as few calls as hold them, and no table keeps another from being changed."""
 
+from threading import Barrier
+
 from phase5_ops.aws.reader import Answer
-from phase5_ops.probing.dynamo import change_items
+from phase5_ops.probing.dynamo import change_items, put_items
 from phase5_ops.reads import Read, ReadStatus
 
 
@@ -51,3 +53,21 @@ def test_what_dynamodb_leaves_unprocessed_is_sent_again_and_said_where_it_stays(
     tables = Tables(unprocessed=1)
     (read,) = change_items(tables, removed={"a": keys(4)})
     assert (read.status, read.error, tables.calls) == (ReadStatus.THROTTLED, "UnprocessedItems", [{"a": 4}, *[{"a": 1}] * 4])
+
+
+def test_two_calls_are_under_way_at_once_and_their_reads_are_in_the_order_of_the_items():
+    both = Barrier(2)
+
+    class Slow(Tables):
+        def call(self, service, operation, resource, *, RequestItems):
+            both.wait(timeout=30)  # for the other call
+            (requests,) = RequestItems.values()
+            first = requests[0]["PutRequest"]["Item"]["pk"]["S"]
+            answer = super().call(service, operation, resource, RequestItems=RequestItems)
+            return Answer(answer.pages, Read(operation, first, ReadStatus.OK, None, 1, "", ""))
+
+    tables = Slow()
+    reads = put_items(tables, "a", keys(90))
+    assert [read.resource for read in reads] == ["k0", "k25", "k50", "k75"]
+    assert sorted(call["a"] for call in tables.calls) == [15, 25, 25, 25]
+    assert put_items(Tables(), "a", []) == []
