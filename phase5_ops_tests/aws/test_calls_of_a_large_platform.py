@@ -11,6 +11,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models import table as moto_table
 
 from phase5_ops.aws.metrics import MAX_POINTS, MAX_QUERIES, read_metric_data
+from phase5_ops.aws.pricing import cost_usd
 from phase5_ops.aws.reader import Answer, CallMeter
 from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS
 from phase5_ops.cloudwatch.metric_query import MetricSet
@@ -101,6 +102,14 @@ def test_the_figures_of_ten_thousand_tenants_are_those_of_the_documentation():
     page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
     assert f"ListMetrics {listed:,}, GetMetricData {of_all.calls:,} ({of_all.metrics:,} metrics" in page
     assert f"DescribeAlarms {pages(400, 100)}" in page
+    costs = pages(60 * (10_000 + 10), 5_000) + 1
+    meter = CallMeter()
+    meter.calls.update({"ce:GetCostAndUsage": costs, "ce:ListCostAllocationTags": 1, "cloudwatch:GetMetricData": of_all.calls})
+    meter.units["cloudwatch:GetMetricData"] = of_all.metrics
+    price = 0.00001 * of_all.metrics + 0.01 * (costs + 1)
+    assert cost_usd(meter) == pytest.approx(price)
+    assert f"GetCostAndUsage {costs} (1.22 USD)" in page
+    assert f"{price:.2f} USD in all" in page
 
 
 LIMIT = 12_000  # bytes of a page, instead of 1 MB: less than every row of a small platform together
