@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 from phase5_ops.input_files.files import FileUnreadable, files_below
 
-BLOCK_BYTES = 1 << 20  # the arrays of a scan of it fit into the caches of a core
+BLOCK_BYTES = 2 << 20  # the arrays of a scan of it fit into the caches of a core
 LONGEST_LINE_BYTES = 4 << 20  # a longer line is given in pieces
 MOST_OF_LINE_BYTES = 64 << 20  # the most given of a line: it is held until its end, where an id may say whose it is
 STDIN = "-"

@@ -20,7 +20,7 @@ from phase5_ops.input_files.json_cursor import MOST_CHARACTERS, JsonCursor, NotJ
 from phase5_ops.input_files.log_documents import LISTS, Events, Where, document_of, table_of
 from phase5_ops.input_files.packed_text import packed_in
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 2 << 20
 KEPT_CHARACTERS = 4 << 20  # of a document, until what came of it is handed on
 _MOST_NAMED = 5
 _PERMISSION_CHECK = b"Permission Check Successful"  # `aws-logs-write-test`, which an export leaves in its bucket

@@ -25,7 +25,7 @@ from phase5_ops.ccnative.log_lines import REQUEST_FIELDS, TENANT_FIELDS, WORK_FI
 from phase5_ops.sections.isolation.logs.dictionary import lower_case, spellings
 from phase5_ops.sections.isolation.logs.edits import Layer, names_of
 from phase5_ops.sections.isolation.logs.scan import Hits
-from phase5_ops.sections.isolation.logs.tokens import OWN_KEY, Flags, Hashes, HashKey, Ints, key_hashes
+from phase5_ops.sections.isolation.logs.tokens import LOOPS, OWN_KEY, SPREAD, Flags, Hashes, HashKey, Ints, key_hashes
 
 UNKNOWN, SET_ASIDE = -1, -2
 MAX_DETAILED = 1000  # hits that are described; others are only counted
@@ -34,7 +34,6 @@ MAX_PENDING_DETAILED = 20_000  # hits described before their owner is known
 MAX_OWNERS = 8_000_000
 BATCH_BYTES = 8 << 20
 _STREAM_BITS = np.int64(40)
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing
 _EXCERPT_RADIUS = 60
 _READABLE = frozenset(
     (*TENANT_FIELDS, *WORK_FIELDS, *REQUEST_FIELDS, "TENANT", "ACCOUNT", "error", "message", "stack", "pk", "sk")
@@ -215,15 +214,18 @@ class OwnerTable:
         self._ages = np.zeros(1 << bits, np.int32)
 
     def _slots(self, keys: Hashes) -> Ints:
-        return ((keys * _SPREAD) >> self._shift).astype(np.int64)
+        return ((keys * SPREAD) >> self._shift).astype(np.int64)
 
     def get(self, keys: Hashes) -> Owners:
         """The owner of each key; UNKNOWN where there is none."""
         owners = np.full(len(keys), UNKNOWN, np.int32)
-        if not self._count or not len(keys):
+        if not self._count:
             return owners
-        left = np.arange(len(keys))
         keys = np.maximum(keys, np.uint64(1))
+        if loops := LOOPS.loaded:
+            found: Owners = loops.look_up(keys, self._keys, self._owners, self._shift, self._mask, UNKNOWN)
+            return found
+        left = np.arange(len(keys))
         slots = self._slots(keys)
         while len(left):
             there = self._keys[slots]
@@ -247,6 +249,13 @@ class OwnerTable:
         self._insert(keys, owners, np.full(len(keys), self._age, np.int32))
 
     def _insert(self, keys: Hashes, owners: Owners, ages: Owners) -> None:
+        if loops := LOOPS.loaded:
+            loops.put(keys, owners, ages, self._keys, self._owners, self._ages, self._shift, self._mask)
+        else:
+            self._insert_by_arrays(keys, owners, ages)
+        self._count = int(np.count_nonzero(self._keys))
+
+    def _insert_by_arrays(self, keys: Hashes, owners: Owners, ages: Owners) -> None:
         keys, owners, ages = keys[::-1], owners[::-1], ages[::-1]  # the last of several written to one slot stays
         slots = self._slots(keys)
         while len(keys):
@@ -258,7 +267,6 @@ class OwnerTable:
             self._ages[slots[mine]] = ages[mine]
             on = np.flatnonzero(~mine)
             keys, owners, ages, slots = keys[on], owners[on], ages[on], (slots[on] + 1) & self._mask
-        self._count = int(np.count_nonzero(self._keys))
 
     def _forget_the_older_half(self) -> None:
         there = self._keys != 0

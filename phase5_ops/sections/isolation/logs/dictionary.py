@@ -28,7 +28,7 @@ from phase5_ops.sections.isolation.logs.tokens import (
 
 NO_FIELD, TENANT_FIELD, WORK_FIELD, REQUEST_FIELD, SIGNAL_FIELD = 0, 1, 2, 3, 4
 
-_ONE_TOKEN = re.compile(rb"[A-Za-z0-9_-]+")
+_ASCII_TOKEN = re.compile(rb"[A-Za-z0-9_-]+")
 _UNESCAPED = re.compile(r"[ !#-\[\]-~]*")  # characters that JSON does not escape
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")  # characters that an address does not escape
 
@@ -87,7 +87,7 @@ class TokenTable:
         hashes = span_hashes(words, starts, lengths)
         order = np.argsort(hashes, kind="stable")
         anchor_starts = starts + shape.lead
-        anchor_lengths = np.array([_first_token(entry.text, shape.lead) for entry in entries], np.int64)
+        anchor_lengths = np.array([_length_of_first_token(entry.text) for entry in entries], np.int64)
         bits = max(12, min(20, int(np.ceil(np.log2(len(entries) * 64)))))
         anchor_bits = np.zeros(1 << bits, np.bool_)
         anchor_bits[anchor_slots(words, anchor_starts, anchor_lengths, bits)] = True
@@ -127,23 +127,26 @@ def _allowed(lengths: Ints) -> Flags:
     return allowed
 
 
-def _first_token(text: bytes, lead: int) -> int:
-    if _ONE_TOKEN.fullmatch(text):
-        return len(text)
-    flags = token_bytes(np.frombuffer(text, np.uint8))[lead:]
-    ends = np.flatnonzero(~flags)
-    return int(ends[0]) if len(ends) else len(flags)
+def _length_of_first_token(text: bytes) -> int:
+    start, end = token_spans(text)[0]
+    return end - start
+
+
+def token_spans(text: bytes) -> list[tuple[int, int]]:
+    """Start and end of each token of a text."""
+    if text.isascii():
+        return [match.span() for match in _ASCII_TOKEN.finditer(text)]
+    flags = np.concatenate([[False], token_bytes(np.frombuffer(text, np.uint8)), [False]])
+    edges = np.flatnonzero(flags[1:] != flags[:-1])
+    return list(zip(edges[0::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def shape_of(text: bytes) -> Shape:
     """The shape of a text."""
-    if _ONE_TOKEN.fullmatch(text):
-        return Shape(0, 1, 0)
-    flags = np.concatenate([[False], token_bytes(np.frombuffer(text, np.uint8)), [False]])
-    edges = np.flatnonzero(flags[1:] != flags[:-1])
-    if not len(edges):
+    spans = token_spans(text)
+    if not spans:
         return Shape(len(text), 0, 0)
-    return Shape(int(edges[0]), len(edges) // 2, len(text) - int(edges[-1]))
+    return Shape(spans[0][0], len(spans), len(text) - spans[-1][1])
 
 
 def entries_of(ids: Sequence[str]) -> list[DictionaryEntry]:

@@ -20,7 +20,7 @@ from phase5_ops.sections.isolation.logs.tokens import (
 
 LEAD = WORD  # zeros before the first byte of a block
 MAX_KEY_PARTS = 8
-_MAX_INTENT_BYTES = 48
+MAX_INTENT_BYTES = 48
 MAX_GAP = 12
 
 #: Lambda's own lines around an invocation in its JSON format. Lines after `platform.runtimeDone` still belong to the invocation,
@@ -53,6 +53,29 @@ class FieldValues(NamedTuple):
     def only(self, chosen: Flags) -> "FieldValues":
         """The chosen ones."""
         return FieldValues(*(part[chosen] for part in self))
+
+
+class SeenInBlock(NamedTuple):
+    """What was seen in a block, before it is decided which of it counts.
+
+    Attributes:
+        start, end, tenant: ids, in no order.
+        fields: starts of the values of tenant fields.
+        requests: request ids that follow a field's name.
+        key_line, key, key_start, key_is_request: as in `scan.Hits`, with the zeros before the block counted.
+        newlines: line ends in the reported part.
+    """
+
+    start: Ints
+    end: Ints
+    tenant: Ints
+    fields: Ints
+    requests: FieldValues
+    key_line: Ints
+    key: Hashes
+    key_start: Ints
+    key_is_request: Flags
+    newlines: Ints
 
 
 def values_of(data: Bytes, words: TokenWords, tokens: Tokens, names: Ints) -> FieldValues:
@@ -93,7 +116,7 @@ def intents_of_signals(data: Bytes, values: FieldValues, signals: Flags) -> tupl
     for offset, wanted in enumerate(SIGNAL_PREFIX.encode()):
         at = at[data[starts[at] + offset] == wanted]
     starts[at] += len(SIGNAL_PREFIX)
-    is_dash = data[starts[at][:, None] + np.arange(_MAX_INTENT_BYTES)] == ord("-")
+    is_dash = data[starts[at][:, None] + np.arange(MAX_INTENT_BYTES)] == ord("-")
     ends[at] = np.where(is_dash.any(axis=1), np.minimum(starts[at] + is_dash.argmax(axis=1), ends[at]), ends[at])
     found = np.zeros(len(signals), np.bool_)
     found[at[ends[at] > starts[at]]] = True

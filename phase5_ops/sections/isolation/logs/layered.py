@@ -9,11 +9,12 @@ Which hits of several readings count:
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from phase5_ops.sections.isolation.logs.dictionary import TenantDictionary, lower_case, told_by_case
+from phase5_ops.sections.isolation.logs.dictionary import TenantDictionary, lower_case, token_spans, told_by_case
 from phase5_ops.sections.isolation.logs.edits import Layer
 from phase5_ops.sections.isolation.logs.layers import LayeredText, LayerReading, Layers
 from phase5_ops.sections.isolation.logs.scan import NEWLINE, Decoded, Hits, LineScanner
@@ -222,12 +223,13 @@ def _separators(ids: Sequence[str]) -> frozenset[int]:
     """The ASCII bytes of the ids that are no letter, digit, `_` or `-`; all bytes, where an id begins or ends with one."""
     found: set[int] = set()
     for name in ids:
-        data = np.frombuffer(name.encode("utf-8", "surrogatepass"), np.uint8)
-        flags = token_bytes(data)
-        if not len(data) or not flags[0] or not flags[-1]:
+        text = name.encode("utf-8", "surrogatepass")
+        spans = token_spans(text)
+        if not spans or spans[0][0] or spans[-1][1] < len(text):
             return frozenset(range(FIRST_NON_ASCII))
-        found.update(data[~flags & (data < FIRST_NON_ASCII)].tolist())
-    return frozenset(found)
+        for (_, end), (start, _) in pairwise(spans):
+            found.update(text[end:start])
+    return frozenset(byte for byte in found if byte < FIRST_NON_ASCII)
 
 
 def _lower(data: Bytes) -> Bytes:

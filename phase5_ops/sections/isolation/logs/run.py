@@ -92,7 +92,7 @@ class LogRun:
         threads = threads or max(1, min(MAX_THREADS, os.cpu_count() or 1))
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="log-scan")
         self._queue: deque[_Waiting] = deque()
-        self._depth = 12 * threads  # while a batch is attributed, the scanning goes on
+        self._depth = 8 * threads  # while a batch is attributed, the scanning goes on
         self._streams: dict[str, dict[tuple[str, str], int]] = {}
         self._line: dict[tuple[str, str], int] = {}
         self._parts: list[tuple[ScannedPart, Again]] = []

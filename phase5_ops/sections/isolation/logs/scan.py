@@ -2,9 +2,10 @@
 
 A hit is an id with no letter, digit, `_` or `-` on either side; an id inside a longer id that is also a hit does not count. Ids
 may have any shape: the text between the separators of an id is looked up as whole tokens, so the cost of a byte depends neither
-on the number of ids nor on their shape. All steps are numpy operations on whole blocks that release the interpreter lock, so
-several threads scan blocks at once. Candidates are compared by a 64-bit hash of all their bytes; `attribution` compares the bytes
-themselves (`dictionary.spellings`) before it reports a hit.
+on the number of ids nor on their shape. A scan begins with numpy operations on whole blocks; once it is large enough to be worth
+loading a compiler, a loop over the tokens does the same (`compiled`). Both release the interpreter lock, so several threads scan
+blocks at once. Candidates are compared by a 64-bit hash of all their bytes; `attribution` compares the bytes themselves
+(`dictionary.spellings`) before it reports a hit.
 
 What lives here: finding ids and the fields that name traces, intents, requests and tenants, in text as it stands.
 What must not: encoded text (`layers` decodes it, `layered` scans it), the owner of a line (`attribution`), where lines come from
@@ -14,7 +15,7 @@ What must not: encoded text (`layers` decodes it, `layered` scans it), the owner
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,7 @@ from phase5_ops.sections.isolation.logs.dictionary import (
 from phase5_ops.sections.isolation.logs.fields import (
     LEAD,
     FieldValues,
+    SeenInBlock,
     Tokens,
     intents_of_signals,
     platform_events,
@@ -42,6 +44,7 @@ from phase5_ops.sections.isolation.logs.fields import (
     values_of,
 )
 from phase5_ops.sections.isolation.logs.tokens import (
+    LOOPS,
     MAX_ID_BYTES,
     MAX_KEY_BYTES,
     OWN_KEY,
@@ -57,6 +60,9 @@ from phase5_ops.sections.isolation.logs.tokens import (
     span_hashes,
     token_bytes,
 )
+
+if TYPE_CHECKING:
+    from phase5_ops.sections.isolation.logs.compiled import CompiledTables
 
 NEWLINE, BACKSLASH, TAB, PERCENT = 10, 92, 9, 37
 _UUID_LENGTH = 36
@@ -143,6 +149,7 @@ class LineScanner:
         self._structured_only[list(dictionary.structured_only)] = True
         self._local = threading.local()
         self._key = key
+        self._compiled: CompiledTables | None = None
         self._ignored = np.array(sorted(key_hash(value, key) for value in NO_VALUE), np.uint64)
 
     def scan(self, raw: bytes, *, begin: int = 0, stop: int | None = None) -> Hits:
@@ -161,16 +168,60 @@ class LineScanner:
         data[LEAD : LEAD + len(raw)] = np.frombuffer(raw, np.uint8)
         data[LEAD + len(raw) :] = 0
         flags = token_bytes(data, scratch[1:4, :size])
-        edges = np.flatnonzero(np.not_equal(flags[1:], flags[:-1], out=scratch[2, : size - 1].view(np.bool_)))
+        words, reported = TokenWords(data, self._key), (begin + LEAD, stop + LEAD)
+        escaped = _starts_after_escapes(raw, data, flags)
+        tables = self._compiled_tables(len(raw))
+        spare = scratch[2, :size].view(np.bool_)
+        seen = tables.see(data, words, flags, escaped=escaped, reported=reported, scratch=spare) if tables else None
+        if seen is None:
+            seen = self._seen(data, flags, words, escaped=escaped, reported=reported, scratch=spare)
+        return self._hits(raw, data, words, seen, odd=list(self._find_odd(raw, flags)), reported=reported)
+
+    def _compiled_tables(self, size: int) -> "CompiledTables | None":
+        """The tables for the compiled loops, once these are there."""
+        loops = LOOPS.after(size)
+        if self._compiled is None and loops and 0 < len(self._tables) <= loops.MOST_TABLES:
+            self._compiled = loops.CompiledTables(
+                self._tables, self._tenant_of, self._kind_of, self._ignored, self._key.multipliers
+            )
+        return self._compiled
+
+    def _seen(
+        self,
+        data: Bytes,
+        flags: Flags,
+        words: TokenWords,
+        *,
+        escaped: Ints,
+        reported: tuple[int, int],
+        scratch: Flags,
+    ) -> SeenInBlock:
+        """What is in a block, found by operations on whole arrays."""
+        edges = np.flatnonzero(np.not_equal(flags[1:], flags[:-1], out=scratch[:-1]))
         edges += 1
         tokens = Tokens(edges[0::2], edges[1::2])
-        words = TokenWords(data, self._key)
-        found = self._find(raw, data, flags, words, tokens)
-        reported = begin + LEAD, stop + LEAD
-        of_lines = scratch[2, : stop - begin].view(np.bool_)
-        newlines = np.flatnonzero(np.equal(data[slice(*reported)], np.uint8(NEWLINE), out=of_lines))
-        newlines += reported[0]
-        return self._hits(raw, data, words, tokens, found=found, newlines=newlines, reported=reported)
+        newlines = np.flatnonzero(data[slice(*reported)] == NEWLINE) + reported[0]
+        found = self._find(data, flags, words, tokens=tokens, escaped=escaped)
+        kinds = self._kind_of[found.entry]
+        named = np.flatnonzero(kinds > NO_FIELD)
+        values = values_of(data, words, tokens, found.token[named])
+        values = values.only((values.names >= reported[0]) & (values.names < reported[1]))
+        kind_of_value = kinds[named][values.of]
+        fields, is_request = values.starts[kind_of_value == TENANT_FIELD], kind_of_value == REQUEST_FIELD
+        requests = values.only(is_request)
+        signals = kind_of_value == SIGNAL_FIELD
+        if signals.any():
+            values, signals = intents_of_signals(data, values, signals)
+            kind_of_value = np.where(signals, WORK_FIELD, kind_of_value)
+        chosen = (kind_of_value == WORK_FIELD) | is_request
+        key_at, keys, is_request = self._keys(
+            data, words, tokens, values.only(chosen), is_request=is_request[chosen], reported=reported
+        )
+        is_tenant = self._tenant_of[found.entry] >= 0
+        start, end, tenant = found.start[is_tenant], found.end[is_tenant], self._tenant_of[found.entry[is_tenant]]
+        return SeenInBlock(
+            start, end, tenant, fields, requests, np.searchsorted(newlines, key_at), keys, key_at, is_request, newlines
+        )
 
     def _scratch(self, size: int) -> npt.NDArray[np.uint8]:
         """Four rows of memory that this thread uses again for its next block: new memory costs as much as scanning it."""
@@ -179,11 +230,10 @@ class LineScanner:
             rows = self._local.rows = np.empty((4, size + size // 8), np.uint8)
         return rows
 
-    def _find(self, raw: bytes, data: Bytes, flags: Flags, words: TokenWords, tokens: Tokens) -> _Found:
+    def _find(self, data: Bytes, flags: Flags, words: TokenWords, *, tokens: Tokens, escaped: Ints) -> _Found:
         lengths = tokens.ends - tokens.starts
         np.minimum(lengths, MAX_ID_BYTES + 1, out=lengths)
         parts = []
-        escaped = _starts_after_escapes(raw, data, flags)
         parents = np.searchsorted(tokens.starts, escaped, side="right") - 1
         for table in self._tables:
             chosen = np.flatnonzero(table.anchor_lengths_ok[lengths])
@@ -194,7 +244,6 @@ class LineScanner:
             if len(escaped) and not table.shape.lead:
                 again = self._verify(table, data, flags, words=words, tokens=tokens, anchors=escaped, first=parents)
                 parts.append(again._replace(token=np.full(len(again.token), -1, np.int64)))
-        parts += [_Found(*part) for part in self._find_odd(raw, flags)]
         if not parts:
             return _Found.none()
         return _Found(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
@@ -227,8 +276,8 @@ class LineScanner:
         starts, lengths, first, entry = starts[same], lengths[same], first[same], table.indexes[place[same]]
         return _Found(entry, starts, starts + lengths, first)
 
-    def _find_odd(self, raw: bytes, flags: Flags) -> Iterable[_Found]:
-        """Ids without any letter or digit: no token to look up."""
+    def _find_odd(self, raw: bytes, flags: Flags) -> Iterable[tuple[Ints, Ints, Ints]]:
+        """Ids without any letter or digit, which have no token to look up: start, end, tenant."""
         for wanted, number in self._odd:
             at, starts = raw.find(wanted), []
             while at >= 0:
@@ -237,26 +286,21 @@ class LineScanner:
                     starts.append(begin)
                 at = raw.find(wanted, at + 1)
             where = np.array(starts, np.int64)
-            yield _Found(np.full(len(where), number, np.int64), where, where + len(wanted), np.full(len(where), -1, np.int64))
+            yield where, where + len(wanted), np.full(len(where), self._tenant_of[number], np.int64)
 
     def _hits(
         self,
         raw: bytes,
         data: Bytes,
         words: TokenWords,
-        tokens: Tokens,
+        seen: SeenInBlock,
         *,
-        found: _Found,
-        newlines: Ints,
+        odd: list[tuple[Ints, Ints, Ints]],
         reported: tuple[int, int],
     ) -> Hits:
-        kinds = self._kind_of[found.entry]
-        named = np.flatnonzero(kinds > NO_FIELD)
-        values = values_of(data, words, tokens, found.token[named])
-        values = values.only((values.names >= reported[0]) & (values.names < reported[1]))
-        kind_of_value = kinds[named][values.of]
-        is_tenant = self._tenant_of[found.entry] >= 0
-        start, end, tenant = found.start[is_tenant], found.end[is_tenant], self._tenant_of[found.entry[is_tenant]]
+        start, end, tenant = seen.start, seen.end, seen.tenant
+        if odd:
+            start, end, tenant = (np.concatenate(parts) for parts in zip((start, end, tenant), *odd, strict=True))
         order = np.argsort(start, kind="stable")
         start, end, tenant = start[order], end[order], tenant[order]
         if self._nested:
@@ -265,39 +309,29 @@ class LineScanner:
         inside = (start >= reported[0]) & (start < reported[1])  # only now: an id may be part of a longer one that begins earlier
         if not inside.all():
             start, end, tenant = start[inside], end[inside], tenant[inside]
-        is_value = np.zeros(len(data), np.bool_)
-        is_value[values.starts[kind_of_value == TENANT_FIELD]] = True
-        in_field = is_value[start]
+        fields = np.append(seen.fields, len(data))  # in order, and one after the last
+        in_field = fields[np.searchsorted(fields, start)] == start
         restricted = self._structured_only[tenant] & ~in_field
         if restricted.any():
             keep = ~restricted
             keep[restricted] = _after_structured_prefix(data, start[restricted])
             start, end, tenant, in_field = start[keep], end[keep], tenant[keep], in_field[keep]
-        is_request = kind_of_value == REQUEST_FIELD
-        requests = values.only(is_request)
-        scope_at, scope_keys, opens = scopes(words, requests, *platform_events(raw, data, requests, newlines))
-        signals = kind_of_value == SIGNAL_FIELD
-        if signals.any():
-            values, signals = intents_of_signals(data, values, signals)
-            kind_of_value = np.where(signals, WORK_FIELD, kind_of_value)
-        chosen = (kind_of_value == WORK_FIELD) | is_request
-        key_at, keys, is_request = self._keys(
-            data, words, tokens, values.only(chosen), is_request=is_request[chosen], reported=reported
-        )
+        events = platform_events(raw, data, seen.requests, seen.newlines)
+        scope_at, scope_keys, opens = scopes(words, seen.requests, *events)
         return Hits(
-            line=np.searchsorted(newlines, start),
+            line=np.searchsorted(seen.newlines, start),
             start=start - LEAD,
             end=end - LEAD,
             tenant=tenant,
             in_field=in_field,
-            key_line=np.searchsorted(newlines, key_at),
-            key=keys,
-            key_start=key_at - LEAD,
-            key_is_request=is_request,
-            scope_line=np.searchsorted(newlines, scope_at),
+            key_line=seen.key_line,
+            key=seen.key,
+            key_start=seen.key_start - LEAD,
+            key_is_request=seen.key_is_request,
+            scope_line=np.searchsorted(seen.newlines, scope_at),
             scope_key=scope_keys,
             scope_opens=opens,
-            lines=len(newlines),
+            lines=len(seen.newlines),
         )
 
     def _keys(

@@ -13,11 +13,15 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from phase5_ops.input_files.late_module import LateModule
+
 Bytes = npt.NDArray[np.uint8]
 Flags = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 
+#: The compiled loops, which take over once this much was scanned: loading them takes longer than scanning it.
+LOOPS = LateModule("phase5_ops.sections.isolation.logs.compiled", worth_from=16 << 20)
 WORD = 8  # bytes compared at once
 MAX_ID_BYTES = 512
 MAX_KEY_BYTES = 256
@@ -31,6 +35,7 @@ MAX_HASHED_BYTES = MAX_ID_BYTES + MAX_KEY_BYTES
 _MULTIPLIERS = MAX_HASHED_BYTES // WORD + 2
 MASKS = np.array([(1 << (8 * n)) - 1 for n in range(WORD)] + [(1 << 64) - 1], np.uint64)  # the first n bytes of a word
 _SHIFT = np.uint64(29)
+SPREAD = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing
 
 
 @dataclass(frozen=True)
