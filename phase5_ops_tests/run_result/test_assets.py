@@ -1,6 +1,7 @@
 """Every readiness run leaves its document, its report, its tags and the asset `readiness`, outside what is sealed."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -83,7 +84,25 @@ def sign_offs_shown(instance: dg.DagsterInstance) -> dict[str, tuple[str, str]]:
     }
 
 
-def test_a_run_that_nobody_typed_leaves_what_check_leaves(settings, instance):
+#: What Dagster stores of a run of row 1.3: four tables, which eight inputs take, and six checks in three steps. Each event takes
+#: its time in every run.
+EVENTS = Counter(
+    ["PIPELINE_START", "ENGINE_EVENT", "RESOURCE_INIT_STARTED", "RESOURCE_INIT_SUCCESS", "LOGS_CAPTURED"]
+    + ["ASSET_MATERIALIZATION_PLANNED", "STEP_START", "STEP_OUTPUT", "ASSET_MATERIALIZATION", "HANDLED_OUTPUT", "STEP_SUCCESS"]
+    * 4
+    + ["STEP_START", "STEP_SUCCESS"] * 3
+    + ["ASSET_CHECK_EVALUATION_PLANNED", "STEP_OUTPUT", "ASSET_CHECK_EVALUATION"] * 6
+    + ["STEP_INPUT", "LOADED_INPUT"] * 8
+    + ["ASSET_MATERIALIZATION"]  # of `readiness`
+    + ["PIPELINE_SUCCESS", "ENGINE_EVENT"]
+)
+TAGGED = 4 + 3 + 2  # with each table, with each step of checks, at the end with the seal and the result
+
+
+def test_a_run_that_nobody_typed_leaves_what_check_leaves(settings, instance, monkeypatch):
+    tagged = []
+    add = instance.add_run_tags
+    monkeypatch.setattr(instance, "add_run_tags", lambda *given: tagged.append(given) or add(*given))
     job = build_defs(settings=settings).resolve_job_def(run_tags.READINESS_JOB)
     selection = [dg.AssetKey(name) for name in sorted(evidence_for({"1.3"}))]
     result = job.execute_in_process(instance=instance, asset_selection=selection)
@@ -105,6 +124,9 @@ def test_a_run_that_nobody_typed_leaves_what_check_leaves(settings, instance):
     assert event.run_id == run_id
     assert "1.3 Alarm runbook" in event.asset_materialization.metadata
     assert sign_offs_shown(instance) == {}
+    stored = [each.event_log_entry.dagster_event_type for each in instance.get_records_for_run(run_id).records]
+    assert Counter(kind and kind.value for kind in stored) == EVENTS
+    assert len(tagged) == TAGGED
 
 
 def test_the_tags_say_which_rows_are_closed(settings, instance, monkeypatch):
