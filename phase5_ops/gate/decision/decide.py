@@ -87,19 +87,19 @@ def _decide_row(row: Row, inputs: GateInputs) -> _Judged:
         return _Judged(RowDecision(row.id, problems[0].state, not blocking, blocking=blocking, reasons=problems))
     closing = closing_findings(row, result.findings, inputs.policy)
     verdict_opens = _verdict_opens(row, result.verdict, inputs.policy)
-    waived = _waived(row, result, inputs)
-    found = () if verdict_opens or waived.waived else _verdict_reasons(row, result.verdict, waived, closing)
-    opens = not problems and (verdict_opens or waived.waived)
+    waived = None if verdict_opens else _waived(row, result, inputs)
+    found = () if waived is None or waived.waived else _verdict_reasons(row, result.verdict, waived, closing)
+    opens = not problems and (waived is None or waived.waived)
     decision = RowDecision(
         row.id,
         problems[0].state if problems else str(result.verdict),
         opens or not blocking,
-        waived=opens and not verdict_opens,
+        waived=opens and waived is not None,
         blocking=blocking,
         reasons=(*problems, *found),
     )
-    facts = None if problems else RowFacts(result.verdict, frozenset((f.code, f.subject) for f in result.findings))
-    return _Judged(decision, facts, waived.used if decision.waived else (), closing)
+    facts = None if problems else RowFacts(result.verdict, frozenset([(f.code, f.subject) for f in result.findings]))
+    return _Judged(decision, facts, waived.used if waived is not None and decision.waived else (), closing)
 
 
 def _verdict_opens(row: Row, verdict: Verdict, policy: GatePolicy) -> bool:

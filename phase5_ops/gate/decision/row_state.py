@@ -87,7 +87,7 @@ def _evidence_problems(row: Row, result: StoredResult, bundle: Bundle | None) ->
         yield GateReason.RESULT_WITHOUT_EVIDENCE.closes(row.id, row.check, "it does not name its table and its stored verdict")
     if bundle is None:
         return  # said once, for the release
-    for asset, digest in sorted(each for each in result.tables.items() if bundle.tables.get(each[0]) != each[1]):
+    for asset, digest in sorted([each for each in result.tables.items() if bundle.tables.get(each[0]) != each[1]]):
         seen = f"judged from {digest}, stored is {bundle.tables.get(asset)}"
         yield GateReason.RESULT_NOT_OF_THE_EVIDENCE.closes(row.id, asset, seen)
     stored = bundle.verdicts.get(row.check)
