@@ -6,6 +6,7 @@ Cells are shown as they are, never as HTML or Markdown.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import quote
 
 import dagster as dg
@@ -27,9 +28,11 @@ _AROUND_CELL = 2  # characters that the lines around a cell take
 _BREAK_IN_CELL = "\u200b"  # where a browser may begin another line; shown as nothing
 _ENDS_PIECE = re.compile(r"(?<=[/:.,=_@&?-])(?=[^/:.,=_@&?-])")
 _ALSO = "also"
+_KEPT = 4096  # texts of cells that are kept as they are shown: many rows have the same
 _OPENS_WITH_A_CLICK = 1000  # characters of Markdown; see docs/dagster-ui.md
 
 
+@lru_cache(_KEPT)
 def in_cell(text: str, longest: int = _LONGEST_CELL) -> str:
     """The text on one line; cut where it is longer than a cell should be, and words that no line could hold are cut, too."""
     line = _ENDLESS_WORD.sub(r"\1…", printable(" ".join(text.split())))
@@ -147,6 +150,7 @@ def _width(text: str) -> int:
     return _AROUND_CELL + max(map(len, words), default=0)
 
 
+@lru_cache(_KEPT)
 def _breakable(text: str) -> str:
     """The text with places where its longest words may be broken; in a cell, which has no lines, no other means is left."""
     return " ".join(
