@@ -14,6 +14,7 @@ from benchmarks.measuring import measure
 from benchmarks.results import SideResult, SizeResult
 from benchmarks.rounds import agree
 from phase5_ops.sandbox.server import Sandbox
+from phase5_ops_tests.spark.local_spark import need_spark
 
 FIGURES = all_figures()
 
@@ -42,6 +43,8 @@ def sandboxes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_can_be_measured(name: str, tmp_path: Path):
+    if name.startswith("spark-"):
+        need_spark()
     figure = FIGURES[name]
     result = SizeResult(size=figure.small)
     figure.prepare(figure.small, tmp_path)
