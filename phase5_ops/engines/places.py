@@ -5,15 +5,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 from uuid import uuid4
 
-from botocore.exceptions import ClientError
-
 from phase5_ops.aws.iam_statements import Statement, statement
-from phase5_ops.aws.reader import AwsReader
 from phase5_ops.aws.s3.addresses import SCHEME, bucket_and_key, is_s3
 from phase5_ops.files import write_whole
+
+if TYPE_CHECKING:
+    from phase5_ops.aws.reader import AwsReader
 
 
 class KeptPlace(Protocol):
@@ -83,7 +83,7 @@ class FolderPlace:
 class BucketPlace:
     """A prefix of a bucket: PutObject puts the whole object there or nothing."""
 
-    reader: AwsReader
+    reader: "AwsReader"
     bucket: str
     prefix: str
 
@@ -104,6 +104,8 @@ class BucketPlace:
 
     def create(self, name: str, content: bytes) -> None:
         """See `KeptPlace`."""
+        from botocore.exceptions import ClientError
+
         client = self.reader.client("s3")
         put = partial(client.put_object, Bucket=self.bucket, Key=self._key(name), Body=content, IfNoneMatch="*")
         try:
@@ -120,7 +122,7 @@ class BucketPlace:
         return "/".join(part for part in (self.prefix, name) if part)
 
 
-def place_of(location: str, reader: AwsReader) -> KeptPlace:
+def place_of(location: str, reader: "AwsReader") -> KeptPlace:
     """The place that a path or an `s3://bucket/prefix` names."""
     if not is_s3(location):
         return FolderPlace(Path(location))

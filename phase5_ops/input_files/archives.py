@@ -9,6 +9,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
@@ -109,10 +110,19 @@ def _chunks(stream: Readable, size: int) -> Iterator[bytes | FileUnreadable]:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """One file of log lines: its name for findings, and how it is opened."""
+    """One file of log lines.
+
+    Attributes:
+        name: for findings.
+        open: opens it.
+        size: its bytes; 0 where that is not known.
+        version: what changes when its content does; "" where nothing is known that would.
+    """
 
     name: str
     open: Callable[[], BinaryIO]
+    size: int = 0
+    version: str = ""
 
 
 def files(paths: list[str]) -> list[Archive]:
@@ -137,4 +147,13 @@ def files(paths: list[str]) -> list[Archive]:
 
 
 def _file(path: Path) -> Archive:
-    return Archive(str(path), lambda: path.open("rb", buffering=0))
+    try:
+        found = path.stat()
+    except OSError:  # opening it says so
+        return Archive(str(path), partial(_open, path))
+    version = f"{found.st_dev} {found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+    return Archive(str(path), partial(_open, path), found.st_size, version if path.is_file() else "")
+
+
+def _open(path: Path) -> BinaryIO:
+    return path.open("rb", buffering=0)

@@ -1,7 +1,7 @@
 """Archived logs in S3: every object below a prefix, in order of its key, as a stream. Judges nothing."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 from phase5_ops.aws.reader import AwsReader
@@ -24,8 +24,14 @@ def s3_archives(reader: AwsReader, location: str) -> list[Archive]:
     answer = reader.paginate("s3", "list_objects_v2", location, Bucket=bucket, Prefix=prefix)
     if answer.read.status is not ReadStatus.OK:
         raise FileUnreadable(f"{answer.read.status}: {answer.read.error}")
-    keys = sorted(str(entry["Key"]) for entry in answer.items("Contents") if entry.get("Size"))
-    return [Archive(f"{SCHEME}{bucket}/{key}", _opener(reader, bucket, key)) for key in keys]
+    entries = sorted((entry for entry in answer.items("Contents") if entry.get("Size")), key=lambda entry: str(entry["Key"]))
+    return [_archive(reader, bucket, entry) for entry in entries]
+
+
+def _archive(reader: AwsReader, bucket: str, entry: Mapping[str, Any]) -> Archive:
+    key, size = str(entry["Key"]), int(entry["Size"])
+    version = f"{entry['ETag']} {size} {entry['LastModified']}" if entry.get("ETag") else ""
+    return Archive(f"{SCHEME}{bucket}/{key}", _opener(reader, bucket, key), size, version)
 
 
 def _opener(reader: AwsReader, bucket: str, key: str) -> Callable[[], BinaryIO]:

@@ -28,8 +28,9 @@ from phase5_ops.orchestration.wiring import Evidence, Judging, Source
 from phase5_ops.probing import own_work
 from phase5_ops.reads import Read, ReadStatus, read_findings
 from phase5_ops.sections.isolation.logs.engines.archives import ArchiveMerge
-from phase5_ops.sections.isolation.logs.engines.conditions import Conditions, HashKeyUnusable, shared_key
+from phase5_ops.sections.isolation.logs.engines.conditions import Conditions, HashKeyUnusable, shared_key, where_of
 from phase5_ops.sections.isolation.logs.engines.hours import HourMerge, as_events
+from phase5_ops.sections.isolation.logs.engines.kept_files import file_scans
 from phase5_ops.sections.isolation.logs.evidence import (
     TENANT_LOG_SCAN,
     LedgerOwners,
@@ -73,6 +74,11 @@ def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
     place, key, key_reads = _shared_key(context)
     reads += key_reads
     conditions, engine = Conditions(dictionary.tenants, policy, key), settings.engine.log_scan
+    archives, listing = _archives(context)
+    scans = None
+    if engine == "embedded":
+        kept_in, where = settings.state_dir / "partials", where_of(context)
+        scans = file_scans(archives, conditions, kept_in, where=where, failure=describe_failure)
     with LogRun(
         dictionary.tenants,
         ledger=owners,
@@ -81,7 +87,7 @@ def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
         exceptions=policy.exceptions,
         base64=policy.base64,
         any_case=policy.any_letter_case,
-        key=key,
+        key=scans.key if scans else key,
     ) as run:
 
         def consume(group: str, events: list[LogEvent]) -> None:
@@ -95,14 +101,17 @@ def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
             window = LogWindow(_ranges(start, end, policy.sample_share), policy.requests_per_second)
             reads += read_log_events(reader, groups, window, consume)
         reads += retention_reads(groups, epoch_milliseconds(begin), end, group_reads[0])
-        archives, listing = _archives(context)
         reads += listing
         if engine == "spark":
             reads += ArchiveMerge(context, run, conditions, place).merge(archives)
+        elif scans:
+            reads += scans.scan(run, archives)
         else:
             reads += _scan_archives(run, archives)
         scan = run.finish()
         reads += [*unfinished_read(run), *not_read_again(run)]
+    if scans:
+        scans.forget()
     scan = replace(scan, foreign=sorted(scan.foreign, key=lambda hit: hit.group))  # groups are read side by side
     facts = scan_facts(scan, dictionary) | {
         "sampled_share": policy.sample_share,

@@ -8,17 +8,20 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from phase5_ops.input_files.archives import files
+from phase5_ops.input_files.archives import Archive, files
 from phase5_ops.input_files.files import FileUnreadable
 from phase5_ops.policy import LogScanPolicy
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.report.file_audit import finding_lines
 from phase5_ops.report.wrapping import labelled
+from phase5_ops.sections.isolation.logs.engines.conditions import Conditions
+from phase5_ops.sections.isolation.logs.engines.kept_files import file_scans
 from phase5_ops.sections.isolation.logs.evidence import dictionary_of, scan_facts, scan_rows
 from phase5_ops.sections.isolation.logs.judge import judge_log_scan
 from phase5_ops.sections.isolation.logs.pieces import Progress
-from phase5_ops.sections.isolation.logs.reading import archive_read, scan_archive, unfinished_read
+from phase5_ops.sections.isolation.logs.reading import archive_read, not_read_again, scan_archive, unfinished_read
 from phase5_ops.sections.isolation.logs.run import LogRun
+from phase5_ops.sections.isolation.logs.tokens import OWN_KEY
 from phase5_ops.text import printable
 from phase5_ops.verdict import Judgement
 
@@ -43,24 +46,51 @@ def read_tenant_ids(path: Path) -> list[str]:
     return lines[:-1] if lines and not lines[-1] else lines
 
 
-def scan_files(paths: list[str], tenants: list[str], policy: LogScanPolicy, progress: Progress | None = None) -> Judgement:
-    """The judgement of the lines in these files and folders (`-` is stdin)."""
+def scan_files(
+    paths: list[str],
+    tenants: list[str],
+    policy: LogScanPolicy,
+    progress: Progress | None = None,
+    *,
+    keep: Path | None = None,
+) -> Judgement:
+    """The judgement of the lines in these files and folders (`-` is stdin).
+
+    Args:
+        paths: the files and folders.
+        tenants: the ids.
+        policy: how they are searched for.
+        progress: is told how far each file is.
+        keep: a folder where what is found of many large files is kept until the scan ends; None to scan them one by one.
+    """
     dictionary = dictionary_of(tenants, policy)
-    reads, count = list[Read](), 0
-    with LogRun(dictionary.tenants, exceptions=policy.exceptions, base64=policy.base64, any_case=policy.any_letter_case) as run:
-        for path in paths:
-            try:
-                archives = files([path])
-            except (FileUnreadable, OSError, ValueError) as error:
-                reads.append(archive_read(path, ReadStatus.NOT_FOUND, str(error), pages=0))
-                continue
-            if not archives:
-                reads.append(archive_read(path, ReadStatus.NOT_FOUND, "a folder without files", pages=0))
-            for archive in archives:
-                reads += scan_archive(run, archive, _failure, progress)
-            count += max(1, len(archives))
+    reads, archives, count = list[Read](), list[Archive](), 0
+    for path in paths:
+        try:
+            here = files([path])
+        except (FileUnreadable, OSError, ValueError) as error:
+            reads.append(archive_read(path, ReadStatus.NOT_FOUND, str(error), pages=0))
+            continue
+        if not here:
+            reads.append(archive_read(path, ReadStatus.NOT_FOUND, "a folder without files", pages=0))
+        archives += here
+        count += max(1, len(here))
+    scans = file_scans(archives, Conditions(dictionary.tenants, policy, OWN_KEY), keep, where="this machine", failure=_failure)
+    with LogRun(
+        dictionary.tenants,
+        exceptions=policy.exceptions,
+        base64=policy.base64,
+        any_case=policy.any_letter_case,
+        key=scans.key if scans else OWN_KEY,
+    ) as run:
+        if scans:
+            reads += scans.scan(run, archives, progress)
+        else:
+            reads += [read for archive in archives for read in scan_archive(run, archive, _failure, progress)]
         scan = run.finish()
-        reads += unfinished_read(run)
+        reads += [*unfinished_read(run), *not_read_again(run)]
+    if scans:
+        scans.forget()
     facts = {**scan_facts(scan, dictionary), "files": count}
     return judge_log_scan(scan_rows(scan, dictionary), facts=facts, reads=reads, policy=policy)
 

@@ -7,9 +7,10 @@ finding shows something are read again.
 Kept as lengths and Arrow streams; reading them runs no code of their writer.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -39,6 +40,40 @@ _NARROW = {"line": np.int32, "tenant": np.int32, "stream": np.int32, "time": np.
 
 
 Column = npt.NDArray[Any]
+#: What tells the hits of one scan of a block from those of another.
+HitsDigest = bytes
+
+
+def digest_of(hits: Hits) -> HitsDigest:
+    """The digest of a block's hits: their lines and tenants."""
+    numbers = np.concatenate([hits.line, hits.tenant]).astype(np.int64)
+    return hashlib.blake2b(numbers.tobytes(), digest_size=16).digest()
+
+
+def _narrow(hits: Hits) -> Hits:
+    """The hits in a third of the memory: as they are kept, and without the bytes that they are at."""
+    nowhere = np.zeros(1, np.int64)
+    return replace(
+        hits,
+        line=hits.line.astype(np.int32),
+        tenant=hits.tenant.astype(np.int32),
+        start=np.broadcast_to(nowhere, len(hits.line)),
+        end=np.broadcast_to(nowhere, len(hits.line)),
+        key_line=hits.key_line.astype(np.int32),
+        key_start=np.broadcast_to(nowhere, len(hits.key_line)),
+        decoded={},
+    )
+
+
+def widened(hits: Hits) -> Hits:
+    """The hits of a part as attribution takes them."""
+    return replace(
+        hits,
+        line=hits.line.astype(np.int64),
+        tenant=hits.tenant.astype(np.int64),
+        key_line=hits.key_line.astype(np.int64),
+        scope_line=hits.scope_line.astype(np.int64),
+    )
 
 
 class LogPartUnreadable(Exception):
@@ -165,8 +200,7 @@ def _frames(kept: bytes) -> Iterator[bytes]:
 def _table(frame: bytes) -> dict[str, Column]:
     with pa.ipc.open_stream(frame) as reader:
         table = reader.read_all()
-    found = {name: table.column(name).to_numpy() for name in table.column_names}
-    return {name: array.astype(np.int64) if array.dtype == np.int32 else array for name, array in found.items()}
+    return {name: table.column(name).to_numpy() for name in table.column_names}
 
 
 def _blocks(described: Sequence[Mapping[str, Any]], tables: Mapping[str, Mapping[str, Column]]) -> Iterator[ScannedBlock]:
@@ -186,12 +220,12 @@ def _blocks(described: Sequence[Mapping[str, Any]], tables: Mapping[str, Mapping
             group,
             kind,
             source,
-            (tuple(names), rows["events"]["stream"]) if names is not None else None,
+            (tuple(names), rows["events"]["stream"].astype(np.int64)) if names is not None else None,
             serial,
             rows["events"]["time"] if block["timed"] else None,
         )
         lines, too_deep, joined = block["lines"]
-        nowhere = np.zeros(len(rows["hits"]["line"]), np.int64)
+        nowhere = np.broadcast_to(np.zeros(1, np.int64), len(rows["hits"]["line"]))
         hits = Hits(
             line=rows["hits"]["line"],
             start=nowhere,
@@ -200,7 +234,7 @@ def _blocks(described: Sequence[Mapping[str, Any]], tables: Mapping[str, Mapping
             in_field=rows["hits"]["in_field"],
             key_line=rows["keys"]["line"],
             key=rows["keys"]["key"],
-            key_start=np.zeros(len(rows["keys"]["line"]), np.int64),
+            key_start=np.broadcast_to(np.zeros(1, np.int64), len(rows["keys"]["line"])),
             key_is_request=rows["keys"]["is_request"],
             scope_line=rows["scopes"]["line"],
             scope_key=rows["scopes"]["key"],
@@ -208,7 +242,7 @@ def _blocks(described: Sequence[Mapping[str, Any]], tables: Mapping[str, Mapping
             lines=lines,
             too_deep=too_deep,
         )
-        scanned = Scanned(origin, hits, rows["aside"]["line"], block["size"][0], block["ends"][0], joined)
+        scanned = Scanned(origin, hits, rows["aside"]["line"].astype(np.int64), block["size"][0], block["ends"][0], joined)
         yield ScannedBlock(scanned, rows["hits"]["spelt"], block["size"][1], block["ends"][1])
     if any(ends[table] != len(next(iter(columns.values()))) for table, columns in tables.items()):
         raise LogPartUnreadable("it has more rows than its blocks")
@@ -242,13 +276,52 @@ class KeptText:
         return UnreadWording(self.part, self.number, position)
 
 
+class _Literals:
+    """The ids as they are written."""
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        texts = [name.encode("utf-8", "surrogatepass") for name in ids]
+        self._sizes = np.array([len(text) for text in texts], np.int64)
+        self._starts = np.cumsum(self._sizes) - self._sizes
+        self._bytes = np.frombuffer(b"".join(texts), np.uint8)
+
+    def same(self, raw: bytes, hits: Hits) -> Flags:
+        """Which hits' bytes in the block are those of the id, letter by letter."""
+        data = np.frombuffer(raw, np.uint8)
+        same: Flags = hits.end - hits.start == self._sizes[hits.tenant]
+        same[list(hits.decoded)] = False  # what they stand for is the id
+        left = np.flatnonzero(same)
+        offset = 0
+        while len(left):
+            tenant = hits.tenant[left]
+            equal = data[hits.start[left] + offset] == self._bytes[self._starts[tenant] + offset]
+            same[left[~equal]] = False
+            offset += 1
+            left = left[equal & (self._sizes[tenant] > offset)]
+        return same
+
+
+class PartRecorder:
+    """Puts a part together from its scanned blocks, in their order."""
+
+    def __init__(self, name: str, ids: Sequence[str]) -> None:
+        self.part = ScannedPart(name)
+        self._ids, self._literals = ids, _Literals(ids)
+
+    def add(self, scanned: Scanned, text: RawText) -> None:
+        """Adds the next block."""
+        spelt, hits = self._literals.same(text.raw, scanned.hits), scanned.hits
+        for position in np.flatnonzero(~spelt).tolist():  # those that are written as the id is were compared all at once
+            spelt[position] = text.spells(position, self._ids[int(hits.tenant[position])])
+        self.part.blocks.append(ScannedBlock(replace(scanned, hits=_narrow(hits)), spelt, text.size, text.unended))
+
+
 class PartRun:
     """Scans one part, on this thread: call `archive` or `events`, then `finish`."""
 
     def __init__(self, name: str, scanning: Scanning, ids: Sequence[str]) -> None:
-        self._scanning, self._ids = scanning, ids
+        self._scanning, self._recorder = scanning, PartRecorder(name, ids)
         self._group, self._held, self._held_bytes = "", list[Event](), 0
-        self._part = ScannedPart(name)
 
     def archive(self, name: str, stream: Readable, progress: Progress | None = None) -> None:
         """As `LogRun.archive`."""
@@ -256,7 +329,7 @@ class PartRun:
         for piece in pieces:
             self._take(piece)
         if pieces.more is not None:
-            self._part.goes_on.append((name, pieces.more))
+            self._recorder.part.goes_on.append((name, pieces.more))
 
     def events(self, group: str, events: Sequence[Event]) -> None:
         """Takes events of one group, those of a stream in order; into which pages they are divided makes no difference."""
@@ -272,7 +345,7 @@ class PartRun:
     def finish(self) -> ScannedPart:
         """What was found."""
         self._scan_held()
-        return self._part
+        return self._recorder.part
 
     def _scan_held(self) -> None:
         if self._held:
@@ -281,10 +354,7 @@ class PartRun:
 
     def _take(self, piece: Piece) -> None:
         scanned = self._scanning.scan(piece)
-        text = RawText(piece.block.raw, scanned.hits)
-        names = [self._ids[number] for number in scanned.hits.tenant.tolist()]
-        spelt = np.array([text.spells(position, name) for position, name in enumerate(names)], np.bool_)
-        self._part.blocks.append(ScannedBlock(scanned, spelt, text.size, text.unended))
+        self._recorder.add(scanned, RawText(piece.block.raw, scanned.hits))
 
 
 #: Gives a part's input to a run, as it was given when the part was scanned first. Returns why not, if it could not.
@@ -294,9 +364,9 @@ Again = Callable[[PartRun], str | None]
 class _SecondLook(PartRun):
     """Reads a part again and notes the wording of some hits; of other blocks nothing is scanned."""
 
-    def __init__(self, part: ScannedPart, scanning: Scanning, wanted: Sequence[tuple[int, int]]) -> None:
-        super().__init__(part.name, scanning, ())
-        self._first, self._number = part, 0
+    def __init__(self, name: str, first: Sequence[HitsDigest], scanning: Scanning, wanted: Sequence[tuple[int, int]]) -> None:
+        super().__init__(name, scanning, ())
+        self._first, self._number = first, 0
         self._wanted: dict[int, list[int]] = {}
         for block, position in wanted:
             self._wanted.setdefault(block, []).append(position)
@@ -304,22 +374,22 @@ class _SecondLook(PartRun):
 
     def _take(self, piece: Piece) -> None:
         number, self._number = self._number, self._number + 1
-        if number not in self._wanted or number >= len(self._first.blocks):
+        if number not in self._wanted or number >= len(self._first):
             return
-        hits, before = self._scanning.scan(piece).hits, self._first.blocks[number].scanned.hits
-        if np.array_equal(hits.line, before.line) and np.array_equal(hits.tenant, before.tenant):
+        hits = self._scanning.scan(piece).hits
+        if digest_of(hits) == self._first[number]:
             text = RawText(piece.block.raw, hits)
             self.found |= {(number, position): text.wording(position) for position in self._wanted[number]}
 
 
 def read_again(
-    part: ScannedPart, again: Again, scanning: Scanning, wanted: Sequence[tuple[int, int]]
+    name: str, first: Sequence[HitsDigest], again: Again, scanning: Scanning, wanted: Sequence[tuple[int, int]]
 ) -> tuple[dict[tuple[int, int], Wording], str | None]:
     """The wording of some hits of a part, by block and position in it; and why some could not be read, if so.
 
-    A hit that could not be read again is still a hit; its wording says so.
+    A hit that could not be read again is still a hit; its wording says so. `first` is what the first scan found in each block.
     """
-    look = _SecondLook(part, scanning, wanted)
+    look = _SecondLook(name, first, scanning, wanted)
     problem = again(look)
     look.finish()
     missing = [each for each in wanted if each not in look.found]

@@ -6,11 +6,11 @@ Bounded: at most a few blocks wait for their turn, whatever the size of the logs
 
 import os
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -30,7 +30,16 @@ from phase5_ops.sections.isolation.logs.attribution import (
 from phase5_ops.sections.isolation.logs.dictionary import TenantDictionary
 from phase5_ops.sections.isolation.logs.edits import Layer
 from phase5_ops.sections.isolation.logs.layered import LayeredScanner
-from phase5_ops.sections.isolation.logs.parts import Again, KeptText, ScannedPart, read_again
+from phase5_ops.sections.isolation.logs.parts import (
+    Again,
+    HitsDigest,
+    KeptText,
+    PartRecorder,
+    ScannedPart,
+    digest_of,
+    read_again,
+    widened,
+)
 from phase5_ops.sections.isolation.logs.pieces import (
     LIVE,
     FilePieces,
@@ -62,6 +71,19 @@ class _Waiting:
     piece: Piece
     lines: BlockLines
     scanned: "Future[Scanned]"
+    recorder: PartRecorder | None
+
+
+#: Takes what was found in a part of the input, to keep it.
+Keep = Callable[[ScannedPart], None]
+
+
+class _Merged(NamedTuple):
+    """What is kept of a part once it is merged: enough to read it again."""
+
+    name: str
+    again: Again
+    blocks: Sequence[HitsDigest]
 
 
 class LogRun:
@@ -91,11 +113,13 @@ class LogRun:
         self._attribution = Attribution(dictionary.ids, ledger=ledger, canaries=canaries, probes=probes, key=key)
         threads = threads or max(1, min(MAX_THREADS, os.cpu_count() or 1))
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="log-scan")
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[_Waiting | Callable[[], None]] = deque()
+        self._recorder: PartRecorder | None = None
+        self._ids = dictionary.ids
         self._depth = 8 * threads  # while a batch is attributed, the scanning goes on
         self._streams: dict[str, dict[tuple[str, str], int]] = {}
         self._line: dict[tuple[str, str], int] = {}
-        self._parts: list[tuple[ScannedPart, Again]] = []
+        self._merged: list[_Merged] = []
         self.unfinished = ""
         self.not_read_again: dict[str, str] = {}
 
@@ -115,6 +139,19 @@ class LogRun:
         for piece in pieces:
             self._submit(piece)
         self._goes_on(name, more=pieces.more)
+        if self._recorder and pieces.more is not None:
+            self._recorder.part.goes_on.append((name, pieces.more))
+
+    def begin_part(self, name: str) -> None:
+        """What is scanned from here on, to `end_part`, is noted as a part that can be kept."""
+        self._recorder = PartRecorder(name, self._ids)
+
+    def end_part(self, keep: Keep | None) -> None:
+        """Has the part kept once all of it is scanned; None where it is not worth keeping."""
+        recorder, self._recorder = self._recorder, None
+        if recorder and keep:
+            self._queue.append(lambda: keep(recorder.part))
+            self._take_what_is_done()
 
     def _goes_on(self, name: str, *, more: bool | None) -> None:
         if more is not None:
@@ -135,11 +172,12 @@ class LogRun:
         """
         while self._queue:
             self._take()
-        number = len(self._parts)
-        self._parts.append((part, again))
+        number = len(self._merged)
+        self._merged.append(_Merged(part.name, again, [digest_of(block.scanned.hits) for block in part.blocks]))
         for index, block in enumerate(part.blocks):
             lines = self._lines(block.scanned.origin, judged_from)
-            self._attribute(block.scanned, lines, KeptText(block, number, index))
+            scanned = replace(block.scanned, hits=widened(block.scanned.hits))
+            self._attribute(scanned, lines, KeptText(block, number, index))
         for name, more in part.goes_on:
             self._goes_on(name, more=more)
 
@@ -175,9 +213,10 @@ class LogRun:
         """The wordings of hits in parts that were scanned elsewhere; a part is read once for all of its hits."""
         found: dict[UnreadWording, Wording] = {}
         for number in sorted({each.part for each in wanted}):
-            part, again = self._parts[number]
+            part = self._merged[number]
             mine = [each for each in wanted if each.part == number]
-            wordings, problem = read_again(part, again, self._scanning, [(each.block, each.position) for each in mine])
+            places = [(each.block, each.position) for each in mine]
+            wordings, problem = read_again(part.name, part.blocks, part.again, self._scanning, places)
             found |= {each: wordings[each.block, each.position] for each in mine}
             if problem:
                 self.not_read_again[part.name] = problem
@@ -185,14 +224,24 @@ class LogRun:
 
     def _submit(self, piece: Piece, judged_from: int = 0) -> None:
         lines = self._lines(piece.origin, judged_from)
-        self._queue.append(_Waiting(piece, lines, self._pool.submit(self._scanning.scan, piece)))
+        self._queue.append(_Waiting(piece, lines, self._pool.submit(self._scanning.scan, piece), self._recorder))
         while len(self._queue) > self._depth:
+            self._take()
+
+    def _take_what_is_done(self) -> None:
+        while self._queue and (callable(first := self._queue[0]) or first.scanned.done()):
             self._take()
 
     def _take(self) -> None:
         waiting = self._queue.popleft()
+        if callable(waiting):
+            waiting()
+            return
         scanned = waiting.scanned.result()
-        self._attribute(scanned, waiting.lines, RawText(waiting.piece.block.raw, scanned.hits))
+        text = RawText(waiting.piece.block.raw, scanned.hits)
+        self._attribute(scanned, waiting.lines, text)
+        if waiting.recorder:
+            waiting.recorder.add(scanned, text)
 
     def _attribute(self, scanned: Scanned, lines: BlockLines, text: BlockText) -> None:
         source = lines.group, lines.source

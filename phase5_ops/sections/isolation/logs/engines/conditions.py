@@ -5,9 +5,8 @@ The hashes of a scan are made with a secret. Parts that are merged share it, so 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from phase5_ops.context import RunContext
 from phase5_ops.engines.partials import code_digest, json_digest
 from phase5_ops.engines.places import KeptPlace
 from phase5_ops.files import sha256_of
@@ -16,6 +15,9 @@ from phase5_ops.sections.isolation.logs.dictionary import TenantDictionary
 from phase5_ops.sections.isolation.logs.layered import LayeredScanner
 from phase5_ops.sections.isolation.logs.pieces import Scanning
 from phase5_ops.sections.isolation.logs.tokens import HashKey
+
+if TYPE_CHECKING:
+    from phase5_ops.context import RunContext
 
 SCAN = "log-scan"
 _KEY = f"{SCAN}/hash-key"
@@ -48,7 +50,7 @@ class Conditions:
         }
 
 
-def where_of(context: RunContext) -> str:
+def where_of(context: "RunContext") -> str:
     """The account and region that a run reads."""
     return f"{context.account}/{context.reader.region}"
 
