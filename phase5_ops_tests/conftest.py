@@ -20,7 +20,10 @@ from phase5_ops_tests.sandbox.state.seeded_once import seeded_once
 from phase5_ops_tests.sections.replay.probes.few_probes import few_probes
 from phase5_ops_tests.without_sockets import over_sockets, without_sockets
 
-pytest_plugins = ("phase5_ops_tests.gate.own_aws",)  # the AWS of the gate's tests, of its commands' and of the policies'
+pytest_plugins = (
+    "phase5_ops_tests.forked_workers",
+    "phase5_ops_tests.gate.own_aws",  # the AWS of the gate's tests, of its commands' and of the policies'
+)
 
 NOW = "2026-11-23T12:00:00Z"
 
@@ -32,15 +35,15 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the slow tests, so that no worker is left alone with one at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Begins with the slowest files, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: max(((mark.args or (1,))[0] for mark in item.iter_markers("slow")), default=0), reverse=True)
 
 
 def pytest_collection_finish() -> None:
     """Leaves what was imported to itself: the collector would look through some million objects again and again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
+    gc.set_threshold(100_000, 20, 100)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -78,26 +81,26 @@ def sent_probes() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings come from the test alone; nothing is read from the user's AWS profile, nothing is proxied."""
-    clean(monkeypatch, tmp_path)
+    clean(monkeypatch)
 
 
-def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment as every test begins with it; for a fixture that lives longer than a test."""
     for name in list(os.environ):
         if name.startswith(("PHASE5_", "AWS_", "DAGSTER_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, f"{os.devnull}/none")  # a folder for each test would take longer than most tests do
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
 @contextmanager
-def standing(scenario: str, home: Path) -> Iterator[Sandbox]:
+def standing(scenario: str) -> Iterator[Sandbox]:
     """A sandbox at the fixed moment for the tests of a module, each of which points its own environment at it."""
     with pytest.MonkeyPatch.context() as patch:
-        clean(patch, home)
+        clean(patch)
         patch.setenv("PHASE5_NOW", NOW)
         with Sandbox(scenario) as sandbox:
             patch.undo()

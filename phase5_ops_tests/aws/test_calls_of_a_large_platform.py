@@ -120,7 +120,7 @@ def platform(request, tmp_path_factory):
     """A platform with so many tenants whose DynamoDB has small pages, read by the assets that grow with tenants."""
     home = tmp_path_factory.mktemp("large")
     with pytest.MonkeyPatch.context() as patch:
-        clean(patch, home)
+        clean(patch)
         patch.setenv("PHASE5_NOW", NOW)
         patch.setattr(moto_table, "RESULT_SIZE_LIMIT", LIMIT)
         with Sandbox("healthy", size=Size(request.param, 3, 4)) as sandbox:

@@ -16,7 +16,7 @@ from phase5_ops.cli.options import chosen_rows
 from phase5_ops.report.document import json_schema
 from phase5_ops.sandbox.server import Sandbox
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(30)
 
 
 def phase5(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

@@ -19,7 +19,7 @@ from phase5_ops.settings import ConfigurationError, load_settings
 from phase5_ops_tests.conftest import run
 from phase5_ops_tests.without_dagster import recorded
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(30)
 
 ROWS = ["2.1", "2.2"]
 REQUEST = AcceptanceRequest("ops-sre", "the file system was lost", "OPS-7")

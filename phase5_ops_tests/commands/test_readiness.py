@@ -26,7 +26,7 @@ from phase5_ops_tests.conftest import NOW, run, standing
 from phase5_ops_tests.documentation.test_summaries import says_what_was_not_judged
 from phase5_ops_tests.without_dagster import judged
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(30)
 
 SECTIONS = ["1.1", "1.2", "1.3", "2.1", "2.2"]  # what is shown here holds for every row, and these are quickly gathered
 
@@ -41,9 +41,9 @@ def verdicts(document: ReadinessDocument) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+def healthy() -> Iterator[Sandbox]:
     """A healthy platform, for tests that only read of it."""
-    with standing("healthy", tmp_path_factory.mktemp("healthy")) as sandbox:
+    with standing("healthy") as sandbox:
         yield sandbox
 
 

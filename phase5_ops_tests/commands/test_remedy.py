@@ -23,7 +23,7 @@ ROWS = ["1.2", "1.3", "2.2"]
 def left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The state folder of a run of some rows on a platform where a tool has no latency alarm, under the settings' own clock."""
     with pytest.MonkeyPatch.context() as patch:
-        clean(patch, tmp_path_factory.mktemp("home"))
+        clean(patch)
         patch.setenv("PHASE5_NOW", NOW)
         with Sandbox("latency-alarm-missing") as sandbox:
             for name, value in sandbox.exports().items():

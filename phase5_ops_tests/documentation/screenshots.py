@@ -58,7 +58,7 @@ def main(folder: Path) -> None:
     browser = _browser()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="phase5-pictures-") as work, pytest.MonkeyPatch.context() as patch:
-        clean(patch, Path(work))
+        clean(patch)
         for scenario, made, pages in ((FAULT, _check, OF_A_FAULT), ("healthy", _promote, OF_A_PROMOTION)):
             home = Path(work) / scenario
             home.mkdir()

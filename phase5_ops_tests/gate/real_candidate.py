@@ -236,7 +236,7 @@ class PutBack(Protocol):
 def opened_candidate(folder: Path) -> Iterator[PutBack]:
     """Makes the candidate; yields what puts its state back, for one test, into a folder of that test."""
     with pytest.MonkeyPatch.context() as patch:
-        clean(patch, folder)
+        clean(patch)
         patch.setenv("PHASE5_NOW", NOW)
         with Sandbox("healthy") as sandbox:
             patch.undo()
@@ -255,7 +255,7 @@ def opened_candidate(folder: Path) -> Iterator[PutBack]:
                 prepare_state_folder(state)
                 return World(sandbox, state, dg.DagsterInstance.get(), cursor, clients)
 
-            clean(patch, folder)
+            clean(patch)
             world = begin(patch, folder / "made")
             _make(world)
             opened = Kept.of(world)

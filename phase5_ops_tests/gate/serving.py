@@ -22,8 +22,10 @@ from phase5_ops.gate.defs.sensor import SENSOR
 from phase5_ops.gate.state.table import StateTable
 from phase5_ops.sandbox.process import sandbox_process
 from phase5_ops.settings import ReadingSettings, Tables
+from phase5_ops_tests.gate.warm_processes import Command
 
 T = TypeVar("T")
+Started = Command | subprocess.Popen[str]
 
 COMMAND = (sys.executable, "-m", "phase5_ops.cli")
 SIGNER_ROLE = "arn:aws:iam::123456789012:role/phase5-signer-x"
@@ -57,18 +59,22 @@ class Serving:
 
     environment: dict[str, str]
     port: int
-    commands: "list[subprocess.Popen[str]]" = field(default_factory=list)
+    folder: Path
+    commands: list[Started] = field(default_factory=list)
 
-    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
-        """Starts a command."""
-        given = self.environment if environment is None else dict(environment)
-        process = subprocess.Popen([*COMMAND, *arguments], env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    def start(self, *arguments: str, environment: Mapping[str, str] | None = None, fresh: bool = False) -> Started:
+        """Starts a command in a process that has imported everything already, or in a fresh interpreter."""
+        command, given = [*COMMAND, *arguments], self.environment if environment is None else dict(environment)
+        if fresh:
+            process = subprocess.Popen(command, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        else:
+            process = Command(command, given, self.folder)
         self.commands.append(process)
         return process
 
-    def phase5(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Ended:
+    def phase5(self, *arguments: str, environment: Mapping[str, str] | None = None, fresh: bool = False) -> Ended:
         """Runs a command to its end."""
-        return ended(self.start(*arguments, environment=environment))
+        return ended(self.start(*arguments, environment=environment, fresh=fresh))
 
     def session(self) -> boto3.Session:
         return boto3.Session("sandbox", "sandbox", region_name=self.environment["AWS_REGION"])
@@ -115,7 +121,7 @@ class Serving:
         return self.graphql(_RUNS % job)["runsOrError"]["results"]
 
 
-def ended(process: "subprocess.Popen[str]", seconds: float = 600) -> Ended:
+def ended(process: Started, seconds: float = 600) -> Ended:
     """How a command ends; it is killed where it does not."""
     try:
         out, err = process.communicate(timeout=seconds)
@@ -142,7 +148,7 @@ def serving(scenario: str, folder: Path, **settings: str) -> Iterator[Serving]:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        running = Serving(environment, port)
+        running = Serving(environment, port, folder)
         try:
             yield running
         finally:

@@ -50,7 +50,7 @@ from phase5_ops_tests.gate.real_candidate import PEOPLE, QUIET, RELEASE, TABLE, 
 from phase5_ops_tests.gate.signing.test_trusted_keys import LOST
 from phase5_ops_tests.gate.warm_processes import CONTEXT, exit_code, started
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(90)
 
 OTHER_DIGEST = "sha256:" + "e" * 64
 JUDGED = [row for row in ALL_CHECKS if not row.is_sign_off]
@@ -107,7 +107,7 @@ def kept_after(again, tmp_path_factory):
         kept, run_ids = made(before) if before else (None, [])
         folder = tmp_path_factory.mktemp("after-runs")
         with pytest.MonkeyPatch.context() as patch:
-            clean(patch, folder)
+            clean(patch)
             world = again(patch, folder / "state", kept)
             run_ids = [*run_ids, run(world)]
             return Kept.of(world), run_ids

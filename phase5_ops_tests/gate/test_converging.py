@@ -31,7 +31,7 @@ from phase5_ops_tests.conftest import clean, standing
 from phase5_ops_tests.gate.own_aws import DIGEST, NOW
 from phase5_ops_tests.gate.people import Desk
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(30)
 
 RELEASE = Release("r-1", DIGEST, "sandbox")
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -107,8 +107,8 @@ class Stale:
 def stale(tmp_path_factory) -> Iterator[Stale]:
     """What both tests begin with, made once: nothing in it depends on how they go on."""
     home = tmp_path_factory.mktemp("stale")
-    with standing("healthy", home) as sandbox, pytest.MonkeyPatch.context() as patch:
-        clean(patch, home)
+    with standing("healthy") as sandbox, pytest.MonkeyPatch.context() as patch:
+        clean(patch)
         surround(patch, sandbox, home / "state")
         with dg.DagsterInstance.get() as instance:
             gate = Gate(sandbox, instance)

@@ -10,7 +10,7 @@ from phase5_ops.gate.state.items import Fate
 from phase5_ops.sandbox.scenarios.catalogue import named
 from phase5_ops_tests.gate.serving import Serving, ended, serving, until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(200)
 
 BAD, GOOD = (Release(name, f"sha256:{digit * 64}", "sandbox") for name, digit in (("r-bad", "b"), ("r-good", "a")))
 FAULT = "alarm-actions-disabled"
@@ -38,7 +38,7 @@ def system(tmp_path, monkeypatch):
 
 
 def test_a_fault_closes_with_its_reason_and_the_release_after_it_is_promoted_once_when_three_people_signed(system, tmp_path):
-    assert system.phase5("init").code == 0
+    assert system.phase5("init", fresh=True).code == 0
     assert system.phase5("promote", BAD.name, "--digest", BAD.digest).code == 0
 
     # a fault closes: the tick says which row and why
@@ -82,7 +82,7 @@ def test_a_fault_closes_with_its_reason_and_the_release_after_it_is_promoted_onc
     offline = {name: value for name, value in system.environment.items() if not name.startswith(("AWS_", "PHASE5_"))}
     keys = Path(system.environment["PHASE5_STATE_DIR"]) / "keys.json"
     given = ("verify", *map(str, files), "--digest", GOOD.digest, "--policy", str(keys))
-    checked = system.phase5(*given, "--environment", GOOD.environment, environment=offline)
+    checked = system.phase5(*given, "--environment", GOOD.environment, environment=offline, fresh=True)
     assert (checked.code, len(files)) == (0, 2), checked
     unnamed = system.phase5(*given, environment=offline)
     assert (unnamed.code, "give --environment sandbox" in unnamed.err) == (3, True), unnamed

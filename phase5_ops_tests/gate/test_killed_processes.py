@@ -29,7 +29,7 @@ from phase5_ops.settings import load_settings
 from phase5_ops_tests.gate.real_candidate import PEOPLE, QUIET, RELEASE, World, opened_candidate
 from phase5_ops_tests.gate.warm_processes import exit_code, started
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(50)
 
 _AWS_WRITES = frozenset({"put_item", "update_item", "sign", "put_parameter"})
 ROWS = ("2.1", "2.2")

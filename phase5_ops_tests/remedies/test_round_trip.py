@@ -39,9 +39,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+def running() -> Iterator[Sandbox]:
     with pytest.MonkeyPatch.context() as patch:
-        clean(patch, tmp_path_factory.mktemp("home"))
+        clean(patch)
         patch.setenv("PHASE5_NOW", NOW)
         with Sandbox("healthy") as sandbox:
             yield sandbox

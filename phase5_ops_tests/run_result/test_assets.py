@@ -30,8 +30,8 @@ SIGN_OFFS = ["eng_reliability_signed_off", "ops_sre_signed_off", "security_compl
 
 
 @pytest.fixture(scope="module")
-def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with standing("healthy", tmp_path_factory.mktemp("platform")) as sandbox:
+def healthy() -> Iterator[Sandbox]:
+    with standing("healthy") as sandbox:
         yield sandbox
 
 

@@ -36,9 +36,9 @@ SPARK = {
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+def sandbox() -> Iterator[Sandbox]:
     need_spark()
-    with standing("healthy", tmp_path_factory.mktemp("home")) as found:
+    with standing("healthy") as found:
         yield found
 
 

@@ -38,7 +38,7 @@ from phase5_ops_tests.gate.people import Desk
 from phase5_ops_tests.places import ROOT
 from phase5_ops_tests.probing.test_client import self_signed
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(60)
 
 OTHER = "sha256:" + "0" * 64
 ASSET = f"/report_asset_materialization/{candidates.ASSET}"

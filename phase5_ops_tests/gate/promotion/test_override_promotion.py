@@ -37,7 +37,7 @@ from phase5_ops.settings import ConfigurationError, Settings, load_settings
 from phase5_ops_tests.gate.own_aws import RELEASE
 from phase5_ops_tests.gate.people import TRUSTED, Desk, begun_once
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(30)
 
 NEWER = replace(RELEASE, name="r-1.2.4", digest="sha256:" + "e" * 64)
 WHY = {"reason": "customers cannot log in", "ticket": "INC-1"}

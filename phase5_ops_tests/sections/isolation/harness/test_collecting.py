@@ -26,7 +26,7 @@ from phase5_ops_tests.conftest import NOW
 from phase5_ops_tests.sections.isolation.harness.test_probe_plan import targets
 from phase5_ops_tests.sections.replay.probes.few_probes import thin
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(40)
 
 CHANGING = ("put_item", "update_item", "delete_item", "batch_write_item", "put_events")
 #: Written by every run for good: the ledger, what the connector's breaker counts, and the counter of runs.

@@ -29,7 +29,7 @@ from phase5_ops_tests.sandbox.control_center.memory_platform import (
     MemoryReader,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(40)
 
 MARKER, WRITTEN = "PHASE5_AAAAAAAAAAAAAAAA", "PHASE5_BBBBBBBBBBBBBBB1"
 CANARY = "ai_1795435200000_phase5c"

@@ -30,7 +30,7 @@ from phase5_ops_tests.conftest import NOW
 from phase5_ops_tests.gate.candidacy import assert_gate_says, of_judgements
 from phase5_ops_tests.sections.replay.probes.few_probes import thin
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(60)
 
 REGION = "us-west-2"
 SCENARIOS = [each for each in all_scenarios() if each.change.__module__.endswith(".isolation")]

@@ -38,7 +38,7 @@ from phase5_ops_tests.sections.replay.probes.few_probes import few_probes
 from phase5_ops_tests.sections.replay.probes.test_planted_replay_faults import PLAN, answers_of
 from phase5_ops_tests.sections.replay.probes.test_planted_replay_faults import healthy as well
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(70)
 
 REGION = "us-west-2"
 SCENARIOS = [each for each in all_scenarios() if each.change.__module__.endswith(".replay_probes")]

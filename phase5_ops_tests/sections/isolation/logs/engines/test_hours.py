@@ -29,8 +29,8 @@ KEYS = ("2026-11-23-09:00", "2026-11-23-10:00")  # of a window of three hours be
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with standing("healthy", tmp_path_factory.mktemp("home")) as found:
+def sandbox() -> Iterator[Sandbox]:
+    with standing("healthy") as found:
         yield found
 
 
