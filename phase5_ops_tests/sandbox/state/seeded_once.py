@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from datetime import datetime
 from typing import Any, TypeVar
 
 import pytest
@@ -26,6 +27,7 @@ from phase5_ops.sandbox.aws.inside import InsideAws
 from phase5_ops.sandbox.aws.metric_store import StoredSeries
 from phase5_ops.sandbox.state import traffic
 from phase5_ops.sandbox.state.blueprint import Blueprint
+from phase5_ops.sandbox.state.healthy import healthy
 
 T = TypeVar("T")
 
@@ -33,6 +35,7 @@ _seed_data, _seed_table, _rows_of = seed._seed_data, seed._seed_table, traffic.r
 _data: OrderedDict[bytes, bytes] = OrderedDict()
 _tables: OrderedDict[str, bytes] = OrderedDict()
 _rows: OrderedDict[str, traffic.Rows] = OrderedDict()
+_healthy: OrderedDict[tuple[datetime, str], bytes] = OrderedDict()
 #: The services of moto, whose objects are there once a process.
 _services: dict[str, BackendDict] = {}
 
@@ -44,6 +47,7 @@ def seeded_once() -> Iterator[None]:
         patch.setattr("phase5_ops.sandbox.seed._seed_data", _copied_data)
         patch.setattr("phase5_ops.sandbox.seed._seed_table", _copied_table)
         patch.setattr("phase5_ops.sandbox.seed.rows_of", _copied_rows)
+        patch.setattr("phase5_ops.sandbox.scenarios.registry.healthy", _copied_healthy)
         yield
 
 
@@ -85,6 +89,11 @@ def _copied_table(dynamodb: Any, spec: dict[str, Any], items: list[dict[str, Any
     if name not in tables:
         tables[name] = pickle.loads(content)
         tables[name].created_at = utcnow()
+
+
+def _copied_healthy(now: datetime, region: str) -> Blueprint:
+    """What every scenario begins with, and changes."""
+    return pickle.loads(_kept(_healthy, (now, region), lambda: pickle.dumps(healthy(now, region)), most=8))
 
 
 def _copied_rows(blueprint: Blueprint) -> traffic.Rows:
