@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from xdist.remote import serialize_warning_message
+from xdist.remote import getinfodict, serialize_warning_message
 from xdist.workermanage import unserialize_warning_message
 
 from phase5_ops_tests.gate import warm_processes
@@ -90,9 +90,8 @@ class _Worker:
 
     def __init__(self, connection: Connection, pid: int, number: int) -> None:
         self.connection, self.pid = connection, pid
-        name = f"gw{number}"
-        # what reports of xdist carry
-        self._node = SimpleNamespace(gateway=SimpleNamespace(id=name), _workerinfo_cache=f"[{name}]")
+        name = f"gw{number}"  # reports have this from xdist, too
+        self._node = SimpleNamespace(gateway=SimpleNamespace(id=name), workerinfo={**getinfodict(), "id": name})
         self._running: tuple[str, tuple[str, int | None, str]] | None = None
         self._broken = ""
 

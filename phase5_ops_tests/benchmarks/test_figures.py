@@ -66,7 +66,7 @@ def measured(work: Work, folder: Path) -> Usage:
     if not isinstance(work, Command) or not re.search(r"phase5_ops|dagster|benchmarks\.", " ".join(work.argv)):
         return measure(work)
     done = warm_processes.Command(work.argv, {**os.environ, **work.environment}, folder)
-    output, complaints = done.communicate(timeout=120)
+    output, complaints = done.communicate(timeout=600)
     assert done.returncode in work.codes, complaints
     return Usage(cpu=1.0, clock=1.0, peak_mib=1.0, held_mib=0.0, counts=work.counts(output))
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 CONTEXT = multiprocessing.get_context("forkserver")
-_LONGEST = 180  # seconds
+_LONGEST = 600  # seconds
 #: What new processes begin with: the modules with what they do, and what these would work out anew in each.
 _WARM = (
     "phase5_ops_tests.gate.test_attacks",
