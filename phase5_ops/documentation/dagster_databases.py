@@ -16,6 +16,7 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from phase5_ops.orchestration.sqlite_storage import Kind
 
 _MOMENT = re.compile(r"'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?'")
+_INDEX = re.compile(r"CREATE (UNIQUE )?INDEX ")
 
 
 def empty_databases() -> str:
@@ -31,6 +32,11 @@ def empty_databases() -> str:
 
 
 def _statements(path: Path) -> list[str]:
-    """What makes a database like this one; moments at which something was done become the moment at which it is made."""
+    """What makes a database like this one; moments at which something was done become the moment at which it is made.
+
+    Indexes come in the order of their names: SQLAlchemy makes those of a table in any order.
+    """
     with closing(sqlite3.connect(path)) as database:
-        return [_MOMENT.sub("CURRENT_TIMESTAMP", line) for line in database.iterdump()]
+        lines = [_MOMENT.sub("CURRENT_TIMESTAMP", line) for line in database.iterdump()]
+    indexes = sorted(line for line in lines if _INDEX.match(line))
+    return [line for line in lines if line not in {*indexes, "BEGIN TRANSACTION;", "COMMIT;"}] + indexes
