@@ -98,13 +98,13 @@ class _JsonAnswers(JSONParser):  # type: ignore[misc]
 
     _content: dict[str, Any] | None = None
 
-    def parse(self, response: Mapping[str, Any], shape: Shape) -> Any:  # noqa: ANN401 - as the service answers
+    def parse(self, response: Mapping[str, Any], shape: Shape | None) -> Any:  # noqa: ANN401 - as the service answers
         """The answer as botocore gives it.
 
         Raises:
-            UnreadableAnswer: a success that is no JSON object.
+            UnreadableAnswer: a success that is no JSON object; one of an operation that answers nothing may be empty.
         """
-        if response["status_code"] < HTTPStatus.MULTIPLE_CHOICES:
+        if response["status_code"] < HTTPStatus.MULTIPLE_CHOICES and not (shape is None and response["body"] in _NOTHING):
             self._content = _object_in(response)
         return super().parse(response, shape)
 
@@ -130,6 +130,9 @@ class _JsonAnswers(JSONParser):  # type: ignore[misc]
                     return {"L": [None if each is None else self._attribute(shape, each) for each in bare]}
         return self._handle_structure(shape, value)
 
+
+#: What operations without an output answer: AWS the first, moto the second.
+_NOTHING = (b"", b"null")
 
 #: Kinds of values of DynamoDB that botocore converts nothing of.
 _AS_THEY_COME = frozenset({"S", "N", "BOOL", "NULL", "SS", "NS"})

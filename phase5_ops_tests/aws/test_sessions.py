@@ -58,6 +58,16 @@ def test_a_success_that_is_no_object_is_refused_and_an_error_is_not(body):
         assert parsed(answer(body, 400))["Error"]["Code"] == "400"
 
 
+@pytest.mark.parametrize("body", [b"", b"null"])
+def test_the_empty_answer_of_an_operation_without_an_output_is_taken(body):
+    model = get_session().get_service_model("kms").operation_model("UpdateAlias")
+    assert model.output_shape is None
+    parser = _Parsers().create_parser("json")
+    assert parser.parse(answer(body), model.output_shape).keys() == {"ResponseMetadata"}
+    with pytest.raises(UnreadableAnswer):
+        parser.parse(answer(b"<html>"), model.output_shape)
+
+
 def test_a_client_calls_itself_by_the_features_of_each_call():
     ours, botocores = (kind.from_environment() for kind in (_UserAgent, UserAgentString))
     config = get_session().get_default_client_config()
