@@ -313,9 +313,14 @@ class Settings(BaseSettings):
         return Clock(self.now)
 
     @property
+    def partials_folder(self) -> Path:
+        """The folder for partial results of scans on this machine."""
+        return self.state_dir / "partials"
+
+    @property
     def partials_location(self) -> str:
         """Where partial results of scans are kept: a folder or an s3:// prefix."""
-        return self.engine.partials or str(self.state_dir / "partials")
+        return self.engine.partials or str(self.partials_folder)
 
     @property
     def runbook_address(self) -> str | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figure import Counts, Figure, Missing, Side, Work
-from benchmarks.inputs.ledger_exports import write_export
+from benchmarks.figures import ledger_audit
 from benchmarks.log_scan import tenant_ids, write_log
 from benchmarks.targets import times
 from phase5_ops.policy import LogScanPolicy, ReplayPolicy
@@ -116,10 +116,6 @@ _MEASURES = (
 )
 
 
-def _prepare(entries: int, folder: Path) -> None:
-    write_export(entries, folder)
-
-
 FIGURES = (
     Figure(
         name="spark-ledger-audit",
@@ -130,7 +126,7 @@ FIGURES = (
         small=500,
         sides=(Side(_TWO, partial(audit, _TWO)),),
         reference=Side(_ONE, partial(audit, _ONE)),
-        prepare=_prepare,
+        prepare=ledger_audit.prepare,
         rounds=3,
         targets=(times(_ONE, _TARGET, "clock"),),
     ),

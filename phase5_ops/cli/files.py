@@ -49,7 +49,7 @@ def scan_logs(
         def show(name: str, done: int) -> None:
             logger.info("%s: %d MB", name, done // 1_000_000)
 
-        judgement = log_command.scan_files(paths, ids, settings.logs, show, keep=settings.state_dir / "partials")
+        judgement = log_command.scan_files(paths, ids, settings.logs, show, keep=settings.partials_folder)
     if output_format is PlainFormat.json:
         write(log_command.as_json(judgement), output)
     else:

@@ -5,6 +5,7 @@ Of a line that is longer than anything a log holds only the beginning is given, 
 here: naming files, cutting. What must not: unpacking (`files`), documents (`log_parts`), what the lines say.
 """
 
+import stat
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -152,7 +153,7 @@ def _file(path: Path) -> Archive:
     except OSError:  # opening it says so
         return Archive(str(path), partial(_open, path))
     version = f"{found.st_dev} {found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
-    return Archive(str(path), partial(_open, path), found.st_size, version if path.is_file() else "")
+    return Archive(str(path), partial(_open, path), found.st_size, version if stat.S_ISREG(found.st_mode) else "")
 
 
 def _open(path: Path) -> BinaryIO:

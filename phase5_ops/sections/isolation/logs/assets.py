@@ -77,7 +77,7 @@ def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
     archives, listing = _archives(context)
     scans = None
     if engine == "embedded":
-        kept_in, where = settings.state_dir / "partials", where_of(context)
+        kept_in, where = settings.partials_folder, where_of(context)
         scans = file_scans(archives, conditions, kept_in, where=where, failure=describe_failure)
     with LogRun(
         dictionary.tenants,

@@ -1,6 +1,7 @@
 """Scans one file of archived logs with everything packed in it, and says how it was read. Judges nothing."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -51,6 +52,24 @@ def scan_archive(run: TakesFiles, archive: Archive, failure: Failure, progress: 
     except Exception as error:  # noqa: BLE001 - the border: whatever disk or store does becomes the read's status
         failed(archive.name, error)
     return reads or [archive_read(archive.name, ReadStatus.OK, None, pages=1, started=started)]
+
+
+@dataclass(frozen=True, slots=True)
+class Rescan:
+    """Scans an archive again, for the lines that are shown.
+
+    Attributes:
+        archive: the file.
+        failure: see `scan_archive`.
+    """
+
+    archive: Archive
+    failure: Failure
+
+    def __call__(self, look: TakesFiles) -> str | None:
+        """Gives the archive to `look`; why it did not come whole, if so."""
+        bad = [read for read in scan_archive(look, self.archive, self.failure) if read.status is not ReadStatus.OK]
+        return str(bad[0]) if bad else None
 
 
 def unfinished_read(run: LogRun) -> list[Read]:

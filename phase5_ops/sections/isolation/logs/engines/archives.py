@@ -27,7 +27,7 @@ from phase5_ops.sections.isolation.logs.dictionary import TenantDictionary
 from phase5_ops.sections.isolation.logs.engines.conditions import SCAN, Conditions, shared_key, where_of
 from phase5_ops.sections.isolation.logs.parts import LogPartUnreadable, PartRun, ScannedPart
 from phase5_ops.sections.isolation.logs.pieces import Scanning
-from phase5_ops.sections.isolation.logs.reading import archive_read, scan_archive
+from phase5_ops.sections.isolation.logs.reading import Rescan, archive_read, scan_archive
 from phase5_ops.sections.isolation.logs.run import LogRun
 from phase5_ops.sections.isolation.logs.tokens import HashKey
 
@@ -131,7 +131,7 @@ class ArchiveMerge:
                 reads.append(archive_read(archive.name, ReadStatus.INVALID, f"Spark job, {name}: {error}", pages=0))
                 continue
             reads += found.reads
-            self.run.merge(part, Rescan(archive))
+            self.run.merge(part, Rescan(archive, describe_failure))
         return reads
 
     def _order(self, names: list[str]) -> dict[str, Any]:
@@ -166,15 +166,3 @@ class ArchiveMerge:
             return self.place.read(name)
         except Exception as error:
             raise PartialUnusable(f"{self.place.shown(name)} cannot be read: {describe_failure(error)[1]}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class Rescan:
-    """Scans an archive again, for the lines that are shown."""
-
-    archive: Archive
-
-    def __call__(self, look: PartRun) -> str | None:
-        """Gives the archive to `look`; why it did not come whole, if so."""
-        bad = [read for read in scan_archive(look, self.archive, describe_failure) if read.status is not ReadStatus.OK]
-        return str(bad[0]) if bad else None

@@ -8,7 +8,7 @@ of a line is kept (`parts`). What must not live here: what is found in a file, a
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,9 +20,9 @@ from phase5_ops.files import sha256_of
 from phase5_ops.input_files.archives import Archive
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sections.isolation.logs.engines.conditions import SCAN, Conditions, HashKeyUnusable, shared_key
-from phase5_ops.sections.isolation.logs.parts import LogPartUnreadable, PartRun, ScannedPart
+from phase5_ops.sections.isolation.logs.parts import LogPartUnreadable, ScannedPart
 from phase5_ops.sections.isolation.logs.pieces import Progress
-from phase5_ops.sections.isolation.logs.reading import Failure, scan_archive
+from phase5_ops.sections.isolation.logs.reading import Failure, Rescan, scan_archive
 from phase5_ops.sections.isolation.logs.run import LogRun
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class FileScans:
         for archive in archives:
             if found := self._kept(archive):
                 kept, part = found
-                run.merge(part, _Again(archive, self._failure))
+                run.merge(part, Rescan(archive, self._failure))
                 reads += kept.reads
                 continue
             made_at = iso(datetime.now(UTC))
@@ -124,16 +124,3 @@ def file_scans(
         log.warning("the files are scanned one by one, since nothing can be kept in %s: %s", folder, error)
         return None
     return FileScans(place, replace(conditions, key=key), where=where, failure=failure)
-
-
-@dataclass(frozen=True, slots=True)
-class _Again:
-    """Scans a file again, for the lines that are shown."""
-
-    archive: Archive
-    failure: Failure
-
-    def __call__(self, look: PartRun) -> str | None:
-        """Gives the file to `look`; why it did not come whole, if so."""
-        bad = [read for read in scan_archive(look, self.archive, self.failure) if read.status is not ReadStatus.OK]
-        return str(bad[0]) if bad else None
