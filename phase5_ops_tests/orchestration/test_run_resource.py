@@ -7,12 +7,15 @@ from types import SimpleNamespace
 import dagster as dg
 import pytest
 
+from phase5_ops import build
 from phase5_ops.build import run_resource
+from phase5_ops_tests.made_once import only_new_garbage
 
 
 @pytest.fixture
-def thawed() -> Iterator[None]:
-    """The test session keeps what it has imported out of the collections of garbage."""
+def thawed(monkeypatch) -> Iterator[None]:
+    """The test session keeps what it has imported out of the collections of garbage, and runs need not."""
+    monkeypatch.setattr(build, "_only_new_garbage", only_new_garbage)
     gc.unfreeze()
     yield
     gc.freeze()
