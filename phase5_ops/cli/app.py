@@ -124,4 +124,5 @@ def main() -> NoReturn:
         code = exit_code_of(error)
     if code == EXIT_INTERRUPTED:
         complain("interrupted, nothing decided")
+    gc.freeze()  # or the end of the process looks for garbage among all that is left, which takes a tenth of a check
     sys.exit(code if isinstance(code, int) else 0)

@@ -1,6 +1,7 @@
 """Ends that are no result: interrupted, a full disk, a taken port, nobody known to AWS: one clear line each, nothing decided."""
 
 import errno
+import json
 import os
 import signal
 import socket
@@ -133,6 +134,30 @@ def test_one_line_is_all_that_a_shell_shows(sandbox_env):
     assert (ended.returncode, ended.stdout) == (2, "")
     (line,) = ended.stderr.splitlines()
     assert line.startswith("phase5: AWS did not identify the caller")
+
+
+#: Packages that a check of a platform with little traffic has no use for; some of them take seconds to import.
+HEAVY = {"matplotlib", "numba", "llvmlite", "pyspark", "duckdb", "scipy", "moto", "flask", "pytest", "dagster_webserver"}
+
+
+def test_a_check_loads_no_heavy_package_and_its_end_looks_for_no_garbage(sandbox_env, folder):
+    """In a process of its own, of all rows: what pytest has loaded is not seen, and what is imported late is."""
+    script = (
+        "import atexit, gc, json, sys\n"
+        "modules = lambda: sorted({name.partition('.')[0] for name in sys.modules} | "
+        "{name for name in sys.modules if name.startswith('phase5_ops.sandbox')})\n"
+        "atexit.register(lambda: print(json.dumps([modules(), gc.get_freeze_count()])))\n"
+        "from phase5_ops.cli.app import main\n"
+        "sys.argv = ['phase5', 'check', '--quiet', '--format', 'json', '--output', sys.argv[1]]\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", script, str(folder.parent / "readiness.json")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (ended.returncode, ended.stderr) == (1, "")
+    loaded, frozen = json.loads(ended.stdout)
+    assert {"dagster", "pandas", "boto3", "phase5_ops"} <= set(loaded)
+    assert not (HEAVY | {"phase5_ops.sandbox"}) & set(loaded)
+    assert frozen > 100_000  # nearly all that was made until the end
 
 
 def test_what_steps_print_is_kept_and_takes_no_process_that_an_interrupt_would_reach(folder, monkeypatch):
