@@ -5,7 +5,7 @@ Pure: the reading itself is in `aws/`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -49,9 +49,15 @@ class Read:
 
     def as_entry(self) -> dict[str, object]:
         """The read as it is kept with the table: operation, resource, status, error, pages, from, to."""
-        entry = asdict(self)
-        entry["from"], entry["to"] = entry.pop("start"), entry.pop("end")
-        return entry
+        return {
+            "operation": self.operation,
+            "resource": self.resource,
+            "status": self.status,
+            "error": self.error,
+            "pages": self.pages,
+            "from": self.start,
+            "to": self.end,
+        }
 
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any]) -> Self:

@@ -148,11 +148,23 @@ class DeclaredColumn:
         return self.enum(text) if self.enum else self.json.validate_python(json.loads(text)) if self.json else text
 
 
-class _NotCopied(list[Any]):
-    """Entries that pandas, which copies a frame's attributes deeply with each of its columns, leaves as they are."""
+class _NotCopied:
+    """What pandas, which copies a frame's attributes deeply with each of its columns, leaves as it is."""
 
     def __deepcopy__(self, _: object) -> Self:
         return self
+
+
+class _Entries(_NotCopied, list[Any]):
+    """A list among the attributes of a frame."""
+
+
+class _Fields(_NotCopied, dict[str, Any]):
+    """A mapping among the attributes of a frame."""
+
+
+def _not_copied(value: object) -> object:
+    return _Fields(value) if isinstance(value, dict) else _Entries(value) if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True)
@@ -244,8 +256,8 @@ class DeclaredTable(Generic[Row, Facts]):
         """The inverse of `kept`: a frame whose attributes, which its Parquet file has too, hold everything beside the rows."""
         frame, values = gathered.frame.copy(deep=False), self._facts.dump_python(gathered.facts)
         optional = {each.name for each in fields(self._facts_type) if each.default is None}  # type: ignore[arg-type]
-        frame.attrs = {name: value for name, value in values.items() if value is not None or name not in optional}
-        frame.attrs["reads"] = _NotCopied(read.as_entry() for read in gathered.reads)
+        frame.attrs = {name: _not_copied(value) for name, value in values.items() if value is not None or name not in optional}
+        frame.attrs["reads"] = _Entries(read.as_entry() for read in gathered.reads)
         frame.attrs |= {"observed_at": iso(gathered.observed_at)} if gathered.observed_at else {}
         return frame
 

@@ -77,6 +77,15 @@ def test_the_file_holds_plain_columns_and_json(tmp_path):
     assert frame.loc[0, "colour"] == "red"
 
 
+def test_nothing_beside_the_rows_is_copied_with_each_column():
+    """As pandas does while it writes a file: it copies a frame's attributes deeply whenever it takes a column."""
+    gathered = THINGS.gathered([ONE], ThingFacts("here", seen=["a", "b"])).with_reads([READ], NOW)
+    kept = THINGS.to_keep(gathered)
+    column = kept["name"]
+    assert kept.attrs["seen"] == ["a", "b"]
+    assert {name for name, value in kept.attrs.items() if column.attrs[name] is not value} == set()
+
+
 def test_evidence_that_says_less_is_read(tmp_path):
     """Of an earlier version: fewer facts, further ones and columns, no reads."""
     store = EvidenceStore(tmp_path)
