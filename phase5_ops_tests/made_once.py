@@ -18,7 +18,9 @@ from alembic.script import ScriptDirectory
 from botocore.client import ClientCreator
 from botocore.compat import accepts_kwargs
 from botocore.context import get_context
+from botocore.endpoint_provider import RuleSet
 from botocore.hooks import EVENT_ALIASES, EventAliaser, NodeList, _PrefixTrie
+from botocore.httpsession import create_urllib3_context
 from botocore.loaders import create_loader
 from botocore.model import ServiceModel
 from botocore.useragent import UserAgentString, sanitize_user_agent_string_component
@@ -73,6 +75,8 @@ def made_of_aws() -> Iterator[None]:
         patch.setattr(ClientCreator, "_create_client_class", _client_class)
         patch.setattr("botocore.hooks.accepts_kwargs", _accepts_kwargs)
         patch.setattr(_PrefixTrie, "_recursive_copy", _copy_of_handlers)
+        patch.setattr("botocore.endpoint_provider.RuleSet", _rules)
+        patch.setattr("botocore.httpsession.create_urllib3_context", cache(create_urllib3_context))
         patch.setattr("urllib.request.getproxies_environment", _proxies)
         patch.setattr("botocore.utils.getproxies", _proxies)
         patch.setattr(Compat32, "header_fetch_parse", _header)
@@ -132,11 +136,23 @@ def _copy_of_handlers(trie: _PrefixTrie, node: dict[str, Any]) -> dict[str, Any]
     """As botocore copies them for each client, without the detour through `copy.copy`."""
     copied = {}
     for key, value in node.items():
-        if type(value) is NodeList:
-            copied[key] = NodeList(value.first[:], value.middle[:], value.last[:])
+        kind = type(value)
+        if kind is dict:
+            copied[key] = _copy_of_handlers(trie, value)
         else:
-            copied[key] = _copy_of_handlers(trie, value) if type(value) is dict else value
+            copied[key] = NodeList(value.first[:], value.middle[:], value.last[:]) if kind is NodeList else value
     return copied
+
+
+_rule_sets: dict[tuple[int, ...], tuple[dict[str, Any], RuleSet]] = {}
+
+
+def _rules(**described: Any) -> RuleSet:
+    """By which a service's endpoint is chosen, by their description, which is loaded once; each client of it parses them anew."""
+    key = tuple(map(id, described.values()))
+    if key not in _rule_sets:
+        _rule_sets[key] = (described, RuleSet(**described))  # kept with it, so that the ids stay its own
+    return _rule_sets[key][1]
 
 
 _read_proxies = getproxies_environment
