@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 import boto3
@@ -41,6 +42,8 @@ from phase5_ops.sandbox.seed import _seed_signing_keys
 from phase5_ops.settings import ReadingSettings, Settings, Tables, load_settings
 from phase5_ops.verdict import Finding, Verdict
 from phase5_ops_tests.gate.own_aws import CHECKS, NOW, RELEASE, readiness_payload
+
+T = TypeVar("T")
 
 TRUSTED = "123456789012/phase5-signer-*"
 
@@ -183,29 +186,33 @@ class _KeptDesk:
 
     @classmethod
     def of(cls, desk: Desk, folder: Path) -> "_KeptDesk":
-        shutil.copytree(desk.settings.state_dir, folder)
+        if desk.settings.state_dir.exists():
+            shutil.copytree(desk.settings.state_dir, folder)
         return cls(_copied(_kms(desk).keys), pickle.dumps(_table(desk).items), folder)
 
     def put_into(self, desk: Desk) -> None:
         """The desk must be new: what it held is no longer there."""
         _kms(desk).keys = _copied(self.keys)
         _table(desk).items = pickle.loads(self.items)
-        shutil.copytree(self.folder, desk.settings.state_dir)
+        if self.folder.exists():
+            shutil.copytree(self.folder, desk.settings.state_dir)
 
 
-def begun_once(folder: Path, make: Callable[[Desk], object]) -> Callable[[Desk], None]:
+def begun_once(folder: Path, make: Callable[..., T]) -> Callable[..., T]:
     """Has each new desk begin with what `make` does: really done at the first one, whose end the further ones begin as.
 
-    `folder` keeps that. It does not keep what is done outside of the desk's keys, table and state folder.
+    `folder` keeps that. It does not keep what is done outside of the desk's keys, table and state folder. What `make` gave is
+    given each time; it gets the desk, and what it is given besides.
     """
-    kept: list[_KeptDesk] = []
+    kept: list[tuple[_KeptDesk, T]] = []
 
-    def begin(desk: Desk) -> None:
+    def begin(desk: Desk, *besides: object) -> T:
         if kept:
-            kept[0].put_into(desk)
+            kept[0][0].put_into(desk)
         else:
-            make(desk)
-            kept.append(_KeptDesk.of(desk, folder / "state"))
+            made = make(desk, *besides)
+            kept.append((_KeptDesk.of(desk, folder / "state"), made))
+        return kept[0][1]
 
     return begin
 

@@ -4,12 +4,14 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from uuid import uuid4
 
 import boto3
 import dagster as dg
 import pytest
 
+from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import WORDS, build_defs
 from phase5_ops.checklist import ROLES
 from phase5_ops.commands import override as override_command
@@ -33,7 +35,7 @@ from phase5_ops.gate.promotion.override_promotion import promote_override
 from phase5_ops.gate.promotion.publication import Ending, PromotionOutcome
 from phase5_ops.gate.state.items import Candidate, Fate, Lock, Promotion, Registered
 from phase5_ops.gate.state.table import StateTable
-from phase5_ops.settings import ConfigurationError, Settings, load_settings
+from phase5_ops.settings import ConfigurationError, ReadingSettings, Settings, load_settings
 from phase5_ops_tests.gate.own_aws import RELEASE
 from phase5_ops_tests.gate.people import TRUSTED, Desk, begun_once
 
@@ -54,9 +56,11 @@ class Incident:
     aws: boto3.Session
     queue: str
 
-    @property
+    @cached_property
     def state(self) -> StateTable:
-        return self.desk.open().state
+        """The state table, as the test itself reads and writes it."""
+        reader = AwsReader(ReadingSettings(max_attempts=1), session=self.aws)
+        return StateTable(reader, self.desk.settings.tables.readiness)
 
     @property
     def candidate(self) -> Candidate:
@@ -85,10 +89,14 @@ class Incident:
         settings = self.settings.model_copy(update={"now": moment})
         return DecidingSession(open_run(settings, "tick"), instance=self.instance)
 
-    def ordered(self) -> dg.RunRequest:
-        """Two people have signed to break the glass, and the sensor asks for the run."""
+    def half_ordered(self) -> None:
+        """One person has signed to break the glass."""
         self.desk.ready(fate=Fate.PENDING)
         assert self.asks("alice", OrderKind.BREAK_GLASS, role="eng-reliability", **WHY) == 0
+
+    def ordered(self) -> dg.RunRequest:
+        """Two people have signed to break the glass, and the sensor asks for the run."""
+        self.half_ordered()
         assert self.asks("bob", OrderKind.BREAK_GLASS) == 0
         [request] = self.tick().requests
         return request
@@ -153,6 +161,32 @@ def two_promotions(tmp_path_factory) -> Callable[[Desk], None]:
         desk.promoted(datetime.now(UTC), release=NEWER)
 
     return begun_once(tmp_path_factory.mktemp("two-promotions"), make)
+
+
+@pytest.fixture(scope="module")
+def half_an_order(tmp_path_factory) -> Callable[[Desk, Incident], None]:
+    return begun_once(tmp_path_factory.mktemp("half-an-order"), lambda _, incident: incident.half_ordered())
+
+
+@pytest.fixture(scope="module")
+def an_order(tmp_path_factory) -> Callable[[Desk, Incident], dg.RunRequest]:
+    return begun_once(tmp_path_factory.mktemp("an-order"), lambda _, incident: incident.ordered())
+
+
+@pytest.fixture
+def half_ordered(incident, half_an_order) -> Incident:
+    """One person has signed to break the glass."""
+    half_an_order(incident.desk, incident)
+    incident.become("nobody")
+    return incident
+
+
+@pytest.fixture
+def ordered(incident, an_order) -> dg.RunRequest:
+    """Two people have signed to break the glass, and the sensor asked for this run."""
+    request = an_order(incident.desk, incident)
+    incident.become("nobody")
+    return request
 
 
 @pytest.fixture
@@ -270,9 +304,8 @@ def test_glass_is_broken_by_two_people_who_are_told_of_and_never_attested_as_ope
     assert incident.tick().requests == []
 
 
-def test_glass_is_not_broken_by_one_person_or_one_role(incident, capsys):
-    incident.desk.ready(fate=Fate.PENDING)
-    incident.asks("alice", OrderKind.BREAK_GLASS, role="eng-reliability", **WHY)
+def test_glass_is_not_broken_by_one_person_or_one_role(half_ordered, capsys):
+    incident = half_ordered
     assert incident.asks("ALICE", OrderKind.BREAK_GLASS, role="ops-sre") == 1
     assert "takes two people" in capsys.readouterr().err
     assert incident.asks("bob", OrderKind.BREAK_GLASS, role="eng-reliability") == 1
@@ -303,12 +336,11 @@ def test_glass_is_not_broken_in_silence(incident, aws_faults, monkeypatch, capsy
         incident.asks("alice", OrderKind.BREAK_GLASS, role="eng-reliability", **WHY)
 
 
-def test_glass_that_is_broken_closes_the_series_and_the_release_may_pass_the_gate_later(incident):
-    request = incident.ordered()
-    incident.carries_out(request)
+def test_glass_that_is_broken_closes_the_series_and_the_release_may_pass_the_gate_later(incident, ordered):
+    incident.carries_out(ordered)
     how, again = incident.state.register(replace(incident.candidate, fate=Fate.PENDING, registered_at=datetime.now(UTC)))
     assert (how, again.series, again.fate) == (Registered.NEW, 2, Fate.PENDING)
-    assert incident.carries_out(request).ending is Ending.STOPPED  # the order was for the series before
+    assert incident.carries_out(ordered).ending is Ending.STOPPED  # the order was for the series before
     assert len(incident.effects()) == 1
 
 
@@ -359,9 +391,8 @@ PROMOTION_WRITES = ("take_lock", "prepare_promotion", "record_promotion", "list_
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("write", WRITES)
-def test_an_order_killed_at_any_write_has_no_effect_or_its_own(incident, monkeypatch, write, after):
-    incident.desk.ready(fate=Fate.PENDING)
-    incident.asks("alice", OrderKind.BREAK_GLASS, role="eng-reliability", **WHY)
+def test_an_order_killed_at_any_write_has_no_effect_or_its_own(half_ordered, monkeypatch, write, after):
+    incident = half_ordered
     with monkeypatch.context() as dying:
         _kill_at(dying, write, after=after)
         with pytest.raises(Killed):
@@ -378,62 +409,57 @@ def test_an_order_killed_at_any_write_has_no_effect_or_its_own(incident, monkeyp
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("write", PROMOTION_WRITES)
-def test_a_run_of_an_order_killed_at_any_write_leaves_exactly_one_effect(incident, monkeypatch, write, after):
-    request = incident.ordered()
+def test_a_run_of_an_order_killed_at_any_write_leaves_exactly_one_effect(incident, ordered, monkeypatch, write, after):
     with monkeypatch.context() as dying:
         _kill_at(dying, write, after=after)
         with pytest.raises(Killed):
-            incident.carries_out(request)
+            incident.carries_out(ordered)
     done = (write, after) == ("set_fate", True)
     again = [each for each in incident.tick().requests if each.job_name == PROMOTION_JOB]
     assert len(again) == (not done)  # the sensor has it finished
-    assert incident.carries_out(request, run="run-2", later=timedelta(minutes=6)).promoted
+    assert incident.carries_out(ordered, run="run-2", later=timedelta(minutes=6)).promoted
     assert len(incident.effects()) == 1
     assert incident.candidate.fate is Fate.BREAK_GLASS
     assert incident.tick().requests == []
 
 
-def test_an_effect_that_was_recorded_is_finished_although_the_order_has_ended(incident, monkeypatch):
-    request = incident.ordered()
+def test_an_effect_that_was_recorded_is_finished_although_the_order_has_ended(incident, ordered, monkeypatch):
     with monkeypatch.context() as dying:
         _kill_at(dying, "set_fate", after=False)
         with pytest.raises(Killed):
-            incident.carries_out(request)
+            incident.carries_out(ordered)
     later = datetime.now(UTC) + timedelta(hours=5)
     [again], _ = watch_overrides(incident.at(later), later)
     assert incident.carries_out(again).promoted
     assert (incident.candidate.fate, len(incident.effects())) == (Fate.BREAK_GLASS, 1)
 
 
-def test_an_order_that_ended_with_an_effect_that_nobody_recorded_says_so(incident, monkeypatch):
-    request = incident.ordered()
+def test_an_order_that_ended_with_an_effect_that_nobody_recorded_says_so(incident, ordered, monkeypatch):
     with monkeypatch.context() as dying:
         _kill_at(dying, "record_promotion", after=False)
         with pytest.raises(Killed):
-            incident.carries_out(request)
+            incident.carries_out(ordered)
     later = datetime.now(UTC) + timedelta(hours=5)
     requests, [line] = watch_overrides(incident.at(later), later)
     assert requests == []
     assert "the order may have reached the target" in line
 
 
-def test_an_order_that_ends_while_it_is_carried_out_has_no_effect(incident):
-    request = incident.ordered()
+def test_an_order_that_ends_while_it_is_carried_out_has_no_effect(incident, ordered):
     platform = open_run(incident.settings, "run-1")
     seconds = iter([0.0, 200.0])
     door = replace(open_door(incident.instance, platform), monotonic=lambda: next(seconds))
     soon = override_of(incident.state.overrides("production")[0].payload).until - timedelta(seconds=100)
-    outcome = promote_override(replace(door, session=replace(door.session, at=soon)), request.tags["phase5/override"])
+    outcome = promote_override(replace(door, session=replace(door.session, at=soon)), ordered.tags["phase5/override"])
     assert (outcome.ending, incident.effects()) == (Ending.BLOCKED, [])
     assert "the order ended during the promotion" in outcome.reasons[0]
 
 
-def test_glass_is_not_broken_for_what_another_run_promotes_or_has_promoted(incident):
-    request = incident.ordered()
+def test_glass_is_not_broken_for_what_another_run_promotes_or_has_promoted(incident, ordered):
     incident.state.take_lock(RELEASE, 1, Lock("run-of-the-gate", datetime.now(UTC), "key"))
-    assert incident.carries_out(request).ending is Ending.WAITING
+    assert incident.carries_out(ordered).ending is Ending.WAITING
     incident.state.record_promotion(RELEASE, 1, Promotion("run-of-the-gate", datetime.now(UTC), "key", "{}", "{}", "fine"))
-    outcome = incident.carries_out(request, later=timedelta(minutes=6))
+    outcome = incident.carries_out(ordered, later=timedelta(minutes=6))
     assert (outcome.ending, incident.effects(), incident.candidate.fate) == (Ending.BLOCKED, [], Fate.PENDING)
     assert "recorded as promoted by the open gate" in outcome.reasons[0]
 
