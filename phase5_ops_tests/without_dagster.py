@@ -101,10 +101,15 @@ def judged(settings: Settings, rows: Collection[str], given: Mapping[str, Gather
     return Judged(judgements, document)
 
 
-def recorded(settings: Settings, rows: Collection[str]) -> ReadinessDocument:
-    """The document of a run of these rows that ends as every run does: sealed, and recorded in the state table."""
+def recorded(
+    settings: Settings, rows: Collection[str], given: Mapping[str, GatheredTable[Any, Any]] | None = None
+) -> ReadinessDocument:
+    """The document of a run of these rows that ends as every run does: sealed, and recorded in the state table.
+
+    See `gathered` for what is `given`.
+    """
     platform = open_run(settings, str(uuid4()), look_back, rows=list(rows))
-    tables = gathered(platform, evidence_for(set(rows)))
+    tables = gathered(platform, evidence_for(set(rows)), given)
     entries = {}
     for entry, judgement, seen in judged_rows(platform, rows, tables):
         wiring._check_result(ROW_OF_CHECK[entry.check], judgement, platform, seen, None, what_to_do={})  # keeps the verdict

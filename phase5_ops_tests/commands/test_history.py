@@ -3,30 +3,53 @@
 Dagster has no part in how histories stand: but for the run after the acceptance, rows are gathered, judged and recorded without.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import boto3
 import pytest
 
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.build import evidence_for
 from phase5_ops.commands.approvals import DONE, REFUSED, UNKNOWN
 from phase5_ops.commands.history import run_accept
+from phase5_ops.context import open_run
+from phase5_ops.evidence.table import GatheredTable
 from phase5_ops.gate.approval.history_acceptance import AcceptanceRequest
+from phase5_ops.gate.runs.continuity import look_back
 from phase5_ops.gate.session import new_session
 from phase5_ops.gate.signing.trusted_keys import pin_keys
 from phase5_ops.gate.state.run_records import RunRecords
 from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.run_result.document import LINKS_LEAD_NOWHERE
 from phase5_ops.settings import ConfigurationError, load_settings
-from phase5_ops_tests.conftest import run
-from phase5_ops_tests.without_dagster import recorded
+from phase5_ops_tests.conftest import NOW, clean, run, standing
+from phase5_ops_tests.without_dagster import gathered, recorded
 
 pytestmark = pytest.mark.slow(30)
 
 ROWS = ["2.1", "2.2"]
+TRAFFIC: dict[str, GatheredTable[Any, Any]] = {}
 REQUEST = AcceptanceRequest("ops-sre", "the file system was lost", "OPS-7")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def traffic(tmp_path_factory) -> Iterator[None]:
+    """What the rows need of the healthy platform beside the breakers, gathered once: nothing here changes it."""
+    with standing("healthy") as sandbox, pytest.MonkeyPatch.context() as patch:
+        clean(patch)
+        state = {"PHASE5_NOW": NOW, "PHASE5_STATE_DIR": str(tmp_path_factory.mktemp("traffic"))}
+        for name, value in {**sandbox.exports(), **state}.items():
+            patch.setenv(name, value)
+        tables = gathered(open_run(load_settings(), "traffic", look_back), evidence_for(set(ROWS)))
+    del tables["breaker_snapshot"]
+    TRAFFIC.update(tables)
+    yield
+    TRAFFIC.clear()
+
+
 def of_row(row: str):
-    return in_document(row, recorded(load_settings(), ROWS))
+    return in_document(row, recorded(load_settings(), ROWS, TRAFFIC))
 
 
 def in_document(row: str, document: ReadinessDocument):
