@@ -44,7 +44,11 @@ def build_cross_plan(
     probes = [probe for route in ROUTES for probe in planner.of_route(route)]
     asked = partial(targets.asked, of_b=False, account="")
     before = asked(number=_PLACEHOLDER)
-    numbered = [_numbered(probe, before, asked(number=FIRST_NUMBER + at)) for at, probe in enumerate(probes)]
+    numbered = [
+        # no read names a mark or a period
+        replace(probe, mark=targets.mark_of(number)) if probe.reads else _numbered(probe, before, asked(number=number))
+        for number, probe in enumerate(probes, start=FIRST_NUMBER)
+    ]
     return tuple(sorted(numbered, key=lambda probe: (not probe.reads, probe.expect is not ExpectedAnswer.REFUSED)))
 
 
@@ -63,7 +67,8 @@ def _numbered(draft: CrossProbe, before: Asked, after: Asked) -> CrossProbe:
     def filled(value: Any) -> Any:  # noqa: ANN401 - JSON
         if isinstance(value, str):
             for old, new in texts:
-                value = value.replace(old, new) if value.endswith(old) or old in value.split('"') else value
+                if old in value and (value.endswith(old) or old in value.split('"')):
+                    value = value.replace(old, new)
             return value
         if isinstance(value, Mapping):
             return {filled(name): filled(entry) for name, entry in value.items()}

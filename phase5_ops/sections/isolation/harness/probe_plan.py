@@ -121,6 +121,10 @@ class CrossTargets:
         marks = {self.marker, self.written, self.export_b}
         return Ground(self.tenant_a, self.tenant_b, frozenset(self.accounts), frozenset(intents), marks=frozenset(marks))
 
+    def mark_of(self, number: int) -> str:
+        """The text in what the probe of that number would write."""
+        return f"{self.written}_{number}"
+
     def asked(self, *, of_b: bool, account: str, number: int) -> Asked:
         """What the probe of that number names."""
         seconds = int(self.written[-7:], 16) if self.written[-7:].isalnum() else 0
@@ -131,7 +135,7 @@ class CrossTargets:
             self.export_b if of_b else self.export_a,
             self.decisions[of_b],
             self.actions[of_b],
-            f"{self.written}_{number}",
+            self.mark_of(number),
             (iso(begin), iso(begin + timedelta(seconds=1))),
         )
 
