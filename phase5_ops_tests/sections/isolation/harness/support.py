@@ -25,6 +25,8 @@ NOW = datetime(2026, 11, 23, 9, 16, tzinfo=UTC)
 A, B = "phase5-canary-a", "phase5-canary-b"
 INTENT, TRACE = "ai_1795424883915_phase5x", "trace-1795424883938-a1f4"
 LINKS = ConsoleLinks("us-west-2")
+#: The tables with the records of a platform's past.
+LARGE = ("cc-native-ledger", "cc-native-execution-outcomes", "cc-native-autonomy-budget-state", "cc-native-execution-attempts")
 
 GSIS = {"gsi1-index": ("gsi1pk", "gsi1sk"), "gsi2-index": ("gsi2pk", "gsi2sk")}
 KEYS = {

@@ -7,24 +7,28 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from moto.dynamodb.models import dynamodb_backends
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import EVIDENCE, evidence_for
 from phase5_ops.context import open_run
 from phase5_ops.probing.client import HttpClient
 from phase5_ops.probing.request import HttpAnswer
+from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.server import Sandbox
+from phase5_ops.sections.isolation.harness import probe_matrix
 from phase5_ops.sections.isolation.harness.collecting import collect_harness
-from phase5_ops.sections.isolation.harness.cross_probes import CrossProbing
 from phase5_ops.sections.isolation.harness.evidence import AccessKind, Result
 from phase5_ops.sections.isolation.harness.judge import judge_harness
 from phase5_ops.sections.isolation.harness.probe_matrix import build_cross_plan
+from phase5_ops.sections.isolation.harness.probe_routes import ROUTES
 from phase5_ops.sections.isolation.harness.starting import start_harness
 from phase5_ops.settings import Settings, is_production, load_settings
 from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.conftest import NOW
+from phase5_ops_tests.sections.isolation.harness.support import LARGE
 from phase5_ops_tests.sections.isolation.harness.test_probe_plan import targets
-from phase5_ops_tests.sections.replay.probes.few_probes import thin
+from phase5_ops_tests.sections.replay.probes.few_probes import few_probes
 
 pytestmark = pytest.mark.slow(40)
 
@@ -50,6 +54,26 @@ def settings(healthy: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     return load_settings()
 
 
+@pytest.fixture
+def no_past(healthy: Sandbox) -> Iterator[None]:
+    """The platform has no records of its past meanwhile, which take longer to read than everything else."""
+    tables = dynamodb_backends[ACCOUNT][healthy.region].tables
+    past = {name: dict(tables[name].items) for name in LARGE}
+    for name in LARGE:
+        tables[name].items.clear()
+    yield
+    for name in LARGE:
+        tables[name].items.update(past[name])
+
+
+@pytest.fixture
+def few_requests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A few requests of two routes, one that reads and one that writes, for a test of what a run changes beside them."""
+    monkeypatch.setattr(probe_matrix, "ROUTES", tuple(route for route in ROUTES if route.name in ("config", "write_config")))
+    with few_probes():
+        yield
+
+
 def judged(settings: Settings, *, wall=time.time) -> tuple[Judgement, list]:
     platform = open_run(settings, str(uuid4()))
     table = collect_harness(platform, start_harness(platform, wall=wall))
@@ -68,7 +92,8 @@ def everything(sandbox: Sandbox) -> dict[str, list[str]]:
 
 
 def test_a_healthy_platform_passes_and_is_left_as_it_was(settings: Settings, healthy: Sandbox):
-    judged(settings)  # the first run leaves what stays in the ledger
+    with few_probes():
+        judged(settings)  # the first run leaves what stays in the ledger
     before = everything(healthy)
     judgement, rows = judged(settings)
     assert judgement.verdict is Verdict.PASS, judgement.findings
@@ -91,11 +116,10 @@ class Killed(BaseException):
     """The process is gone: nothing that it would still do reaches the platform."""
 
 
+@pytest.mark.usefixtures("no_past", "few_requests")
 def test_a_run_killed_at_any_change_leaves_nothing_that_the_next_one_does_not_clean(
     settings: Settings, healthy: Sandbox, monkeypatch: pytest.MonkeyPatch
 ):
-    plan = CrossProbing.plan
-    monkeypatch.setattr(CrossProbing, "plan", lambda probing: thin(plan(probing)))  # it is changes that count, not requests
     judged(settings)
     before = everything(healthy)
     call, changes, limit = AwsReader.call, 0, 0
@@ -124,6 +148,7 @@ def test_a_run_killed_at_any_change_leaves_nothing_that_the_next_one_does_not_cl
     assert everything(healthy) == before
 
 
+@pytest.mark.usefixtures("no_past")
 @pytest.mark.parametrize("mode", ["off", "refusals"])
 def test_what_a_probe_mode_keeps_from_being_tried_is_said(settings: Settings, healthy: Sandbox, mode):
     before = everything(healthy)
@@ -136,6 +161,7 @@ def test_what_a_probe_mode_keeps_from_being_tried_is_said(settings: Settings, he
     assert everything(healthy) == before
 
 
+@pytest.mark.usefixtures("no_past")
 def test_a_refusal_counts_only_where_the_callers_own_data_comes_through(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     nothing = HttpAnswer(HTTPStatus.NOT_FOUND, None, "", "{}", 1.0)
     monkeypatch.setattr(HttpClient, "send", lambda self, request: nothing)

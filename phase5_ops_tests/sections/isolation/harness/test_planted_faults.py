@@ -12,12 +12,14 @@ from phase5_ops.policy import IsolationPolicy, ProbePolicy
 from phase5_ops.probing.forge import ODD_CLAIMS, OTHER_CLAIMS, Forger, TokenKind
 from phase5_ops.sandbox.control_center.planted_faults import ApiRoute, Effect, PlantedFault, TenantSource, Who, family
 from phase5_ops.sandbox.state.probe_tenants import A, B
+from phase5_ops.sections.isolation.harness import cross_probes
 from phase5_ops.sections.isolation.harness.cross_probes import TOLD_KEY, CrossProbing, tell_once
 from phase5_ops.sections.isolation.harness.evidence import AccessKind, HarnessRow, Result
 from phase5_ops.sections.isolation.harness.judge import findings_of
 from phase5_ops.sections.isolation.harness.probe_data import ANY_MARK
 from phase5_ops.sections.isolation.harness.probe_matrix import build_cross_plan
-from phase5_ops.sections.isolation.harness.probe_plan import CrossTargets
+from phase5_ops.sections.isolation.harness.probe_plan import CrossTargets, own_requests
+from phase5_ops.sections.isolation.harness.probe_routes import DECISIONS
 from phase5_ops.settings import Tables
 from phase5_ops.verdict import Finding
 from phase5_ops_tests.sandbox.control_center.memory_platform import (
@@ -127,14 +129,21 @@ class Probed:
         """The rows of one run: of all probes, or of those of some routes and of such tokens.
 
         A fault looks at the token first, so requests with others are answered as by the healthy platform. Where a token of that
-        kind is not taken for any tenant is seen by what it may read.
+        kind is not taken for any tenant is seen by what it may read. For A's own data is asked by the families of these routes.
         """
         probing = CrossProbing(self.context, targets(), self.platform, TOKENS, sleep=lambda _: None, **more)
         asked = [probe for probe in PLAN if who is None or WHO[probe.who] is who]
-        probing.plan = lambda: tuple(
+        plan = tuple(
             probe for probe in asked if not only or probe.route.name in only or (probe.reads and probe.who in ODD_CLAIMS)
         )
-        return probing.run()
+        probing.plan = lambda: plan
+        families = {probe.family for probe in plan} | {DECISIONS}  # an API that may be another one
+        own = {family: probe for family, probe in own_requests(targets()).items() if family in families}
+        assert own.keys() == families
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cross_probes, "own_requests", lambda _: own)
+            patch.setattr(cross_probes, "_READERS", 1)  # here, too
+            return probing.run()
 
     def codes(self, fault: PlantedFault) -> set[str]:
         """The codes of the findings of one run of what the fault could answer otherwise."""
