@@ -60,13 +60,16 @@ def run(rows: int) -> None:
 
 
 def prepare(rows: int, folder: Path) -> None:
-    """Records a run, and which modules it needed."""
+    """Records a run, what Dagster has of it, and which modules it needed."""
+    from benchmarks.inputs.empty_job import recorded_events
     from benchmarks.inputs.recorded_run import recorded
 
     with platform() as environment, recorded(environment) as recorder:
         run(rows)
         recording = recorder.recording()
+        events = recorded_events(Path(environment["PHASE5_STATE_DIR"]))
     (folder / "calls.pickle").write_bytes(pickle.dumps(recording))
+    (folder / "events.json").write_text(events, encoding="utf-8")
     modules = [name for name in sys.modules if not name.startswith(("benchmarks", "__"))]
     (folder / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
 
@@ -89,6 +92,17 @@ def readiness_run(rows: int, folder: Path) -> Iterator[Work]:
 
     with platform():
         yield work
+
+
+@contextmanager
+def dagster_alone(_rows: int, folder: Path) -> Iterator[Work]:
+    """The recorded run's steps with empty bodies, on a new state folder."""
+    import_all(folder)
+    from benchmarks.inputs.empty_job import empty_run
+
+    events = (folder / "events.json").read_text(encoding="utf-8")
+    with TemporaryDirectory(prefix="phase5-state-") as state:
+        yield lambda: empty_run(events, Path(state))
 
 
 @contextmanager
@@ -134,12 +148,13 @@ FIGURES = (
             all that it needs, on a new state folder. The script makes the calls of a recorded run again with boto3 and
             urllib3, one after the other in the order in which the run began them; it keeps nothing, judges nothing, and does
             not wait where the run waits for what its canary does. Tokens, passwords, ids and markers of pages are replaced by
-            those of its own sandbox. Each side has a sandbox of its own, seeded at the same moment, in a process that is not
-            measured.""",
+            those of its own sandbox. Each of these two has a sandbox of its own, seeded at the same moment, in a process that is
+            not measured. Dagster alone is a job with the same steps, whose bodies are empty: each gives at once the metadata and
+            results of the recorded run, on a new state folder too, and has as many events of each kind.""",
         unit="rows",
         sizes=(ALL_ROWS,),
         small=1,
-        sides=(Side("readiness run", readiness_run),),
+        sides=(Side("readiness run", readiness_run), Side("Dagster alone", dagster_alone)),
         reference=Side("bare script", bare_script),
         prepare=prepare,
         rounds=3,

@@ -79,10 +79,10 @@ def test_the_file_holds_plain_columns_and_json(tmp_path):
 
 def test_nothing_beside_the_rows_is_copied_with_each_column():
     """As pandas does while it writes a file: it copies a frame's attributes deeply whenever it takes a column."""
-    gathered = THINGS.gathered([ONE], ThingFacts("here", seen=["a", "b"])).with_reads([READ], NOW)
+    gathered = THINGS.gathered([ONE], ThingFacts("here", (Part("p"), Part("q")))).with_reads([READ], NOW)
     kept = THINGS.to_keep(gathered)
     column = kept["name"]
-    assert kept.attrs["seen"] == ["a", "b"]
+    assert [part["name"] for part in kept.attrs["seen"]] == ["p", "q"]
     assert {name for name, value in kept.attrs.items() if column.attrs[name] is not value} == set()
 
 
