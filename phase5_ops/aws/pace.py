@@ -1,15 +1,18 @@
-"""Parallel calls and their limits: how many at once, how fast, for how long, and how many in all."""
+"""Parallel calls and their limits: how many at once, how fast, for how long, how many in all, and pauses between looks."""
 
 import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_FIRST_PAUSE, _PAUSE_GROWTH = 0.05, 1.5
+LONGEST_PAUSE = 2.0  # seconds
 
 
 def side_by_side(work: Callable[[T], R], items: Sequence[T], at_once: int, name: str) -> list[R]:
@@ -37,6 +40,14 @@ def side_by_side(work: Callable[[T], R], items: Sequence[T], at_once: int, name:
         finally:
             deque(left, maxlen=0)
     return [done[at] for at in range(len(items))]
+
+
+def growing_pauses() -> Iterator[float]:
+    """Seconds between one look and the next at something that is under way: what ends soon is soon seen. Without an end."""
+    pause = _FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(pause * _PAUSE_GROWTH, LONGEST_PAUSE)
 
 
 class Pace:

@@ -1,10 +1,11 @@
 """Work that several threads share: what it gives, how much of it goes on at once, and what follows a failure."""
 
 import threading
+from itertools import accumulate, islice
 
 import pytest
 
-from phase5_ops.aws.pace import side_by_side
+from phase5_ops.aws.pace import LONGEST_PAUSE, growing_pauses, side_by_side
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 4, 9])
@@ -44,3 +45,10 @@ def test_after_a_failure_nothing_further_is_begun(at_once):
     with pytest.raises(LookupError, match=r"item \d"):
         side_by_side(work, range(100), at_once, "test")
     assert len(begun) <= at_once
+
+
+def test_what_ends_soon_is_soon_seen_and_what_takes_long_is_seldom_asked():
+    pauses = list(islice(growing_pauses(), 20))
+    assert pauses == sorted(pauses)
+    assert [round(at, 2) for at in accumulate(pauses[:4])] == [0.05, 0.12, 0.24, 0.41]
+    assert pauses[10:] == [LONGEST_PAUSE] * 10

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from phase5_ops.aws.data_trail import DataTrail, read_data_trail
+from phase5_ops.aws.pace import LONGEST_PAUSE, growing_pauses
 from phase5_ops.ccnative.keys import ExecutionScope, distinctive, plain_item
 from phase5_ops.ccnative.names import connector_of_tool
 from phase5_ops.clock import parse_iso
@@ -54,7 +55,6 @@ from phase5_ops.sections.isolation.harness.tables import CanaryStarted, Partitio
 from phase5_ops.sections.isolation.harness.trail import TrailWindow, read_trail, trail_row
 from phase5_ops.verdict import Verdict
 
-_FIRST_PAUSE, _LONGEST_PAUSE, _PAUSE_GROWTH = 0.05, 2.0, 1.5
 _TRAILING_SECONDS = 3.0  # how long to wait for the signal after the outcome
 _MARGIN = timedelta(seconds=2)  # around the execution's window, as the clocks of several functions differ
 _TOKENS_LAST_LONGER = 120.0  # seconds beyond the time of the probes, for what comes before and after them
@@ -128,8 +128,8 @@ class _HarnessCollecting:
     def _follow(self, targets: CrossTargets, intent: str) -> None:
         """Waits for the outcome, and a little longer for the signal after it."""
         policy = self.run.settings.isolation
-        began, pause, ended = time.monotonic(), _FIRST_PAUSE, 0.0
-        while True:
+        began, ended = time.monotonic(), 0.0
+        for pause in growing_pauses():
             whole = self._look(targets, intent)
             now = time.monotonic()
             self.waited = now - began
@@ -139,7 +139,6 @@ class _HarnessCollecting:
             if complete or not whole or self.waited >= policy.outcome_seconds or (ended and now - ended >= _TRAILING_SECONDS):
                 return
             self.sleep(pause)
-            pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE)
 
     def _look(self, targets: CrossTargets, intent: str) -> bool:
         """Reads outcome and ledger again. Returns whether both were read whole."""
@@ -252,15 +251,15 @@ class _HarnessCollecting:
         return [*reading.rows, trail_row(reading, delivered=trail.delivered(delivered_at))]
 
     def _read_trail(self, location: str, start: datetime, end: datetime, delivered_at: datetime) -> DataTrail:
-        ends, pause = time.monotonic() + self.run.settings.isolation.trail_wait_seconds, _LONGEST_PAUSE
+        ends = time.monotonic() + self.run.settings.isolation.trail_wait_seconds
         while True:
             now = max(end, self.run.now())
             trail = read_data_trail(self.run.reader, location, start, end, now=now)
             failed = any(read.status is not ReadStatus.OK for read in trail.reads)
-            if failed or trail.delivered(delivered_at) or time.monotonic() + pause > ends:
+            if failed or trail.delivered(delivered_at) or time.monotonic() + LONGEST_PAUSE > ends:
                 self.reads += trail.reads
                 return trail
-            self.sleep(pause)
+            self.sleep(LONGEST_PAUSE)
 
     def _events(self, scope: ExecutionScope) -> list[HarnessRow]:
         group = self.run.settings.isolation.event_log_group

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from phase5_ops.aws.pace import growing_pauses
 from phase5_ops.ccnative.ledger import TERMINAL
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.context import RunContext
@@ -25,7 +26,6 @@ from phase5_ops.sections.replay.probes.sending import LEASE_USER, LEDGER_SKEW
 
 #: How far back the ledger is searched where nothing of this run was found in it: the platform's clock may be off.
 _FAR_BEHIND = timedelta(days=1)
-_FIRST_PAUSE, _LONGEST_PAUSE, _PAUSE_GROWTH = 0.05, 2.0, 1.5
 
 
 def collect_probes(
@@ -79,10 +79,9 @@ class _ProbeCollecting:
         # A clock that was set back meanwhile must not make the wait longer than the settle time.
         self._wait(min(policy.settle_seconds, float(self.context["sent_at"]) + policy.settle_seconds - self.wall()))
         whole = self._search(keep=True)
-        ends, pause = time.monotonic() + policy.follow_seconds, _FIRST_PAUSE
+        ends, pauses = time.monotonic() + policy.follow_seconds, growing_pauses()
         while whole and self._unfinished() and time.monotonic() < ends:
-            self._wait(pause)
-            pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE)
+            self._wait(next(pauses))
             whole = self._search(keep=False)
         since = min(iso(self.memory.since), str(self.context["since"]))
         whole = self._search(keep=True, others=True, since=since)

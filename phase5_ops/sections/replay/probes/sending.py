@@ -16,7 +16,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from phase5_ops.aws.pace import Pace
+from phase5_ops.aws.pace import Pace, growing_pauses
 from phase5_ops.ccnative.ledger import TERMINAL
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
@@ -225,6 +225,7 @@ class _Sending:
         """Waits until the replays of these probes have ended; False where they have not in time, or it cannot be told."""
         wanted = {row.intent for row in rows if row.status == HTTPStatus.ACCEPTED}
         since, ends = iso(self.run.now() - LEDGER_SKEW), time.monotonic() + self.settings.probes.follow_seconds
+        pauses = growing_pauses()
         while wanted:
             partition = f"TENANT#{tenant}"
             items, read = query_partition(self.run.reader, self.settings.tables.ledger, partition, since=f"ENTRY#{since}")
@@ -235,7 +236,7 @@ class _Sending:
             if wanted and time.monotonic() >= ends:
                 return False
             if wanted:
-                time.sleep(_REPEAT_PAUSE)
+                time.sleep(next(pauses))
         return True
 
     def _account_scope(self, user: Identity) -> str | None:
