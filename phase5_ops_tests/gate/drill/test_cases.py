@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 
 import pytest
 
@@ -14,6 +15,8 @@ from phase5_ops.gate.drill.cases import (
     SIGNATURE_FAULTS,
     WAIVER_FAULTS,
     GateDrill,
+    _fresh_cases,
+    _tried,
     blocking_rows,
     complete_inputs,
     drill,
@@ -22,7 +25,7 @@ from phase5_ops.gate.drill.cases import (
 from phase5_ops.gate.drill.fresh_cases import ALARM_FAULTS, DEPLOYED_FAULTS, FRESH_CONTROLS
 from phase5_ops.gate.drill.judge import judge_gate_drill
 from phase5_ops.gate.reasons import BY_NAME
-from phase5_ops.gate.records import Outcome, Reason
+from phase5_ops.gate.records import Decision, GateInputs, Outcome, Reason
 from phase5_ops.policy import GatePolicy
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import Verdict
@@ -33,12 +36,39 @@ pytestmark = pytest.mark.slow
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 POLICY = GatePolicy()
+ABOUT_FRESH_READS = frozenset((*DEPLOYED_FAULTS, *ALARM_FAULTS, *FRESH_CONTROLS))
 
 
 def judged(table: GateDrill, policy: GatePolicy = POLICY, *, reads: bool = True):
     if reads:
         table = table.with_reads([Read("phase5:Decide", "gate", ReadStatus.OK, None, 1, "", "")], NOW)
     return judge_gate_drill(table, policy=policy)
+
+
+@cache
+def sound() -> tuple[GateDrill, tuple[Decision, ...]]:
+    """The drill of this gate under the default policy, held once, and its decisions in the order of the cases."""
+    decisions: list[Decision] = []
+
+    def noting(inputs: GateInputs) -> Decision:
+        decisions.append(decide(inputs))
+        return decisions[-1]
+
+    return drill(POLICY, NOW, gate=noting), tuple(decisions)
+
+
+def drilled_but(**changes: object) -> GateDrill:
+    """The drill of a gate that decides as this one, with these changes of each decision."""
+    decisions = iter(sound()[1])
+    return drill(POLICY, NOW, gate=lambda _: replace(next(decisions), **changes))
+
+
+def drilled_anew() -> GateDrill:
+    """The drill of this gate as its rules on fresh reads are now; cases that these do not reach are as they were."""
+    complete = complete_inputs(POLICY, NOW)
+    fresh = {case.name: _tried(case, decide) for case in _fresh_cases(complete)}
+    assert len(fresh) == len(ABOUT_FRESH_READS)
+    return GATE_DRILL.gathered([fresh.get(row.case, row) for row in sound()[0].rows], NoFacts())
 
 
 def codes(judgement) -> set[str]:
@@ -57,40 +87,42 @@ def codes(judgement) -> set[str]:
     ids=["default", "warnings block", "extra checks only shown", "every warning blocks", "strict"],
 )
 def test_this_gate_passes_its_drill_under_any_policy(policy: GatePolicy):
-    judgement = judged(drill(policy, NOW), policy)
+    judgement = judged(sound()[0] if policy == POLICY else drill(policy, NOW), policy)
     assert judgement.findings == ()
     assert judgement.verdict is Verdict.PASS
     assert judgement.facts["cases"] == len(required_cases(policy))
 
 
 def test_a_gate_that_always_opens_fails_every_fault():
-    table = drill(POLICY, NOW, gate=lambda inputs: replace(decide(inputs), outcome=Outcome.OPEN))
-    judgement = judged(table)
+    judgement = judged(drilled_but(outcome=Outcome.OPEN))
     assert judgement.verdict is Verdict.FAIL
     assert codes(judgement) == {"gate_opened_when_it_should_not"}
     assert len(judgement.findings) == judgement.facts["faults"]
 
 
 def test_a_gate_that_lets_people_sign_an_unfit_candidate_fails():
-    table = drill(POLICY, NOW, gate=lambda inputs: replace(decide(inputs), outcome=Outcome.READY_TO_SIGN))
-    assert codes(judged(table)) == {"gate_opened_when_it_should_not", "gate_closed_for_complete_set"}
+    assert codes(judged(drilled_but(outcome=Outcome.READY_TO_SIGN))) == {
+        "gate_opened_when_it_should_not",
+        "gate_closed_for_complete_set",
+    }
 
 
 def test_a_gate_that_never_opens_shows_nothing():
-    table = drill(POLICY, NOW, gate=lambda inputs: replace(decide(inputs), outcome=Outcome.BLOCKED))
-    assert codes(judged(table)) == {"gate_closed_for_complete_set"}
+    assert codes(judged(drilled_but(outcome=Outcome.BLOCKED))) == {"gate_closed_for_complete_set"}
 
 
 def test_a_gate_that_does_not_say_why_fails():
-    table = drill(POLICY, NOW, gate=lambda inputs: replace(decide(inputs), reasons=()))
-    assert codes(judged(table)) == {"gate_gave_another_reason"}
+    assert codes(judged(drilled_but(reasons=()))) == {"gate_gave_another_reason"}
 
 
 def test_a_gate_that_raises_is_an_error_of_that_case_alone():
+    decisions = iter(sound()[1])
+
     def fragile(inputs):
+        decision = next(decisions)
         if inputs.bundle is None:
             raise RuntimeError("no bundle")
-        return decide(inputs)
+        return decision
 
     judgement = judged(drill(POLICY, NOW, gate=fragile))
     assert judgement.verdict is Verdict.ERROR
@@ -107,7 +139,7 @@ def test_a_drill_that_was_not_held_is_an_error():
 
 
 def test_a_drill_that_left_a_case_out_is_an_error():
-    cases = [case for case in drill(POLICY, NOW).rows if case.case != "4.2 stale"]
+    cases = [case for case in sound()[0].rows if case.case != "4.2 stale"]
     assert codes(judged(GATE_DRILL.gathered(cases, NoFacts()))) == {"drill_incomplete"}
 
 
@@ -117,7 +149,7 @@ def test_a_drill_under_another_policy_leaves_cases_out():
 
 
 def test_a_table_that_does_not_say_how_it_came_about_is_an_error():
-    assert codes(judged(drill(POLICY, NOW), reads=False)) == {"reads_missing"}
+    assert codes(judged(sound()[0], reads=False)) == {"reads_missing"}
 
 
 def test_every_row_is_drilled_with_every_fault():
@@ -141,7 +173,7 @@ FRESH_RULES = {  # rule -> how many cases it decides alone
 @pytest.mark.parametrize("rule", FRESH_RULES)
 def test_a_rule_of_the_fresh_reads_that_finds_nothing_fails_the_row(rule, monkeypatch):
     monkeypatch.setattr(rule, lambda *_: ())
-    judgement = judged(drill(POLICY, NOW))
+    judgement = judged(drilled_anew())
     assert judgement.verdict is Verdict.FAIL
     assert [finding.code for finding in judgement.findings] == ["gate_opened_when_it_should_not"] * FRESH_RULES[rule]
 
@@ -149,18 +181,27 @@ def test_a_rule_of_the_fresh_reads_that_finds_nothing_fails_the_row(rule, monkey
 @pytest.mark.parametrize("rule", FRESH_RULES)
 def test_a_rule_of_the_fresh_reads_that_raises_is_an_error_of_its_cases_alone(rule, monkeypatch):
     monkeypatch.setattr(rule, lambda *_: 1 / 0)
-    judgement = judged(drill(POLICY, NOW))
+    judgement = judged(drilled_anew())
     assert judgement.verdict is Verdict.ERROR
     assert {(finding.code, finding.seen) for finding in judgement.findings} == {
         ("drill_case_failed", "ZeroDivisionError: division by zero")
     }
-    assert FRESH_RULES[rule] <= len(judgement.findings) <= len((*DEPLOYED_FAULTS, *ALARM_FAULTS, *FRESH_CONTROLS))
+    assert FRESH_RULES[rule] <= len(judgement.findings) <= len(ABOUT_FRESH_READS)
+
+
+def test_rules_of_the_fresh_reads_that_raise_reach_no_other_case(monkeypatch):
+    for rule in FRESH_RULES:
+        monkeypatch.setattr(rule, lambda *_: 1 / 0)
+    table = drill(POLICY, NOW)
+    assert {case.fault for case in table.rows if case.problem} <= ABOUT_FRESH_READS
+    others = [case for case in table.rows if not case.problem]
+    assert others == [case for case in sound()[0].rows if case.case in {each.case for each in others}]
 
 
 def test_rules_of_the_fresh_reads_that_always_close_fail_the_row(monkeypatch):
     always = (Reason("release", "FAIL", "always", "x", "y"),)
     monkeypatch.setattr("phase5_ops.gate.drill.fresh_cases.present_problems", lambda *_: always)
-    assert "gate_closed_for_complete_set" in codes(judged(drill(POLICY, NOW)))
+    assert "gate_closed_for_complete_set" in codes(judged(drilled_anew()))
 
 
 def test_alarms_are_drilled_as_the_policy_has_them():
@@ -171,8 +212,7 @@ def test_alarms_are_drilled_as_the_policy_has_them():
 
 
 def test_every_reason_of_the_gate_is_produced_by_some_case():
-    table = drill(POLICY, NOW)
-    seen = {code for case in table.rows for code in case.codes.split()}
+    seen = {code for case in sound()[0].rows for code in case.codes.split()}
     not_of_the_gate = {code for code in BY_NAME if code.startswith("override_")} | {"attestation_invalid"}
     assert BY_NAME.keys() - not_of_the_gate <= seen
 
