@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.figure import Counts, Figure, Missing, Side, Work
 from benchmarks.figures import ledger_audit
-from benchmarks.log_scan import tenant_ids, write_log
+from benchmarks.inputs.tenant_logs import ids_of_mixed_shapes, write_log
 from benchmarks.targets import times
 from phase5_ops.policy import LogScanPolicy, ReplayPolicy
 from phase5_ops.settings import ReadingSettings
@@ -85,7 +85,7 @@ def _of_document(document: bytes) -> Counts:
 def write_logs(megabytes: int, folder: Path) -> None:
     """Logs of so many MB in files of equal size, with ids of mixed shapes; and the ids."""
     chosen = random.Random(7)
-    ids = tenant_ids("mixed", chosen)[: megabytes * _IDS_A_MB]
+    ids = ids_of_mixed_shapes(megabytes * _IDS_A_MB, chosen)
     (folder / _IDS).write_text(json.dumps(ids), encoding="utf-8")
     for number in range(_LOG_FILES):
         write_log(folder / f"{number}.log", ids, megabytes // _LOG_FILES, chosen)

@@ -12,22 +12,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple
 
-from phase5_ops.input_files.files import FileUnreadable, files_below
+from phase5_ops.input_files.files import FileUnreadable, Readable, files_below
 
 BLOCK_BYTES = 2 << 20  # the arrays of a scan of it fit into the caches of a core
 LONGEST_LINE_BYTES = 4 << 20  # a longer line is given in pieces
 MOST_OF_LINE_BYTES = 64 << 20  # the most given of a line: it is held until its end, where an id may say whose it is
 STDIN = "-"
-
-
-class Readable(Protocol):
-    """What blocks are cut from."""
-
-    def read(self, size: int, /) -> bytes:
-        """At most `size` bytes; none at the end."""
-        ...
 
 
 class Block(NamedTuple):
@@ -72,7 +64,7 @@ def blocks(
         chunk, skipping = came[line_end:], False
         whole = chunk.rfind(b"\n") + 1
         if whole:
-            raw = rest + chunk[:whole] if rest else chunk[:whole]
+            raw = b"".join((rest, memoryview(chunk)[:whole])) if rest or whole < len(chunk) else chunk
             yield Block(raw, begin, len(raw), True)
             rest, begin, given = chunk[whole:], 0, 0
             continue

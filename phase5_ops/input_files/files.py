@@ -50,6 +50,14 @@ class NotUnderstood(FileUnreadable):
     """The file, or a part of it, is of a kind that is not known here, so nothing is known of its content."""
 
 
+class Readable(Protocol):
+    """What gives bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; none at the end."""
+        ...
+
+
 class Content(NamedTuple):
     """Text that a file holds, as a stream of UTF-8; a zip or tar archive holds several.
 
@@ -391,3 +399,15 @@ class _Text(_Layer):
 def _reading(source: _Source) -> BinaryIO:
     """The stream, buffered where it is one of ours."""
     return cast("BinaryIO", io.BufferedReader(source, _CHUNK) if isinstance(source, io.RawIOBase) else source)
+
+
+def chunks_of(stream: Readable) -> Callable[[int], bytes]:
+    """What gives the next bytes of a stream that nobody has read from, at least one unless it ends.
+
+    It takes how many are wanted; more may come of a `Content`, as its bytes are given as they are, without copying them.
+    """
+    raw = getattr(stream, "raw", None)
+    if isinstance(raw, _Layer):
+        return lambda _size: raw.chunk()
+    read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
+    return read

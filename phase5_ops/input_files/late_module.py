@@ -46,3 +46,7 @@ class LateModule:
             _LOG.warning("%s cannot be loaded; the work goes on without it, and takes longer: %r", self._name, error)
         else:
             self.loaded = module
+
+
+#: The loops over the bytes of files.
+BYTE_LOOPS = LateModule("phase5_ops.input_files.loops", worth_from=16 << 20)

@@ -8,15 +8,17 @@ understood, since its lines are no events. A document is read element by element
 import codecs
 import io
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from phase5_ops.input_files.archives import Block, Readable, blocks
-from phase5_ops.input_files.files import FileUnreadable, NotUnderstood, contents
+from phase5_ops.input_files.archives import Block, blocks
+from phase5_ops.input_files.files import FileUnreadable, NotUnderstood, Readable, chunks_of, contents
 from phase5_ops.input_files.json_cursor import MOST_CHARACTERS, JsonCursor, NotJson
+from phase5_ops.input_files.late_module import BYTE_LOOPS
 from phase5_ops.input_files.log_documents import LISTS, Events, Where, document_of, table_of
 from phase5_ops.input_files.packed_text import packed_in
 
@@ -52,7 +54,7 @@ class LogParts:
     """
 
     def __init__(self, stream: Readable, *, lookbehind: int, lookahead: int) -> None:
-        self._read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
+        self._read = chunks_of(stream)
         self._failure: Exception | None = None
         self._around = {"lookbehind": lookbehind, "lookahead": lookahead}
         self._held = b""  # read and not given yet
@@ -197,12 +199,8 @@ class LogParts:
     def _beginning(self, chunk: bytes) -> int | None:
         """The offset of the first line in a chunk that may begin a document; None if no line may."""
         data = np.frombuffer(chunk, np.uint8)
-        if self._scratch.shape[1] < len(data):  # kept, since fresh memory costs more than what is done with it
-            self._scratch = np.empty((2, len(data)), np.bool_)
-        ends = np.equal(data, NEWLINE, out=self._scratch[0, : len(data)])
-        lower = np.bitwise_or(data, BRACKET ^ BRACE, out=self._scratch[1, : len(data)].view(np.uint8))
-        ends[:-1] &= np.equal(lower, BRACE, out=lower.view(np.bool_))[1:]  # true for [ and {
-        starts = np.flatnonzero(ends[:-1]) + 1 if ends[:-1].any() else np.empty(0, np.int64)
+        loops = BYTE_LOOPS.loaded
+        starts = self._starts(data) if loops is None or loops.line_begins_document(data) else np.empty(0, np.int64)
         if codecs.BOM_UTF8[0] in chunk:
             starts = np.union1d(starts, np.array([match.end() for match in _MARKED.finditer(chunk)], np.int64))
         if self._line_start and not self._passed and chunk.startswith((b"{", b"[", codecs.BOM_UTF8)):
@@ -213,6 +211,15 @@ class LogParts:
             if len(chunk) - at < _LONGEST_HEAD or self._is_head(chunk, at):
                 return int(at)
         return None
+
+    def _starts(self, data: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+        """Where a line begins with a bracket or brace, after a line end."""
+        if self._scratch.shape[1] < len(data):  # kept, since fresh memory costs more than what is done with it
+            self._scratch = np.empty((2, len(data)), np.bool_)
+        ends = np.equal(data, NEWLINE, out=self._scratch[0, : len(data)])
+        lower = np.bitwise_or(data, BRACKET ^ BRACE, out=self._scratch[1, : len(data)].view(np.uint8))
+        ends[:-1] &= np.equal(lower, BRACE, out=lower.view(np.bool_))[1:]  # true for [ and {
+        return np.flatnonzero(ends[:-1]) + 1 if ends[:-1].any() else np.empty(0, np.int64)
 
     @staticmethod
     def _is_head(chunk: bytes, at: int) -> bool:

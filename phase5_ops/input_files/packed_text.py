@@ -10,11 +10,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from phase5_ops.input_files.kinds import BEGINNINGS_IN_BASE64, PACKINGS
-from phase5_ops.input_files.late_module import LateModule
+from phase5_ops.input_files.late_module import BYTE_LOOPS
 
 _ENVELOPE = b'{"messageType"'
 _LEAST = 20  # characters after its beginning: less holds nothing
-_LOOPS = LateModule("phase5_ops.input_files.loops", worth_from=16 << 20)
 _LOOKED_FOR = [np.uint32(int.from_bytes(beginning[:4], "little")) for beginning in BEGINNINGS_IN_BASE64]
 _RUN = re.compile(rb"(?<![A-Za-z0-9+/_-])(?:%b)[A-Za-z0-9+/_-]{%d,}" % (b"|".join(BEGINNINGS_IN_BASE64), _LEAST))
 _OTHER_LETTERS = bytes.maketrans(b"-_", b"+/")
@@ -35,9 +34,10 @@ def packed_in(text: bytes) -> Iterator[bytes]:
 
 def _may_begin(text: bytes) -> bool:
     """Whether the first four bytes of a beginning are in a text: faster than a search for each, and most texts have none."""
-    loops = _LOOPS.after(len(text))
+    if loops := BYTE_LOOPS.after(len(text)):
+        return bool(loops.packed_begins(np.frombuffer(text, np.uint8)))
     for offset in range(4):
         words = np.frombuffer(text, "<u4", max(0, len(text) - offset) // 4, offset if len(text) > offset else 0)
-        if loops.one_begins(words) if loops else any((words == wanted).any() for wanted in _LOOKED_FOR):
+        if any((words == wanted).any() for wanted in _LOOKED_FOR):
             return True
     return False

@@ -42,7 +42,7 @@ from phase5_ops.sections.isolation.logs.evidence import (
 )
 from phase5_ops.sections.isolation.logs.judge import NOT_TRIED_FACTS, OWN_READS, LogCode, judge_log_scan
 from phase5_ops.sections.isolation.logs.preview import PREVIEW
-from phase5_ops.sections.isolation.logs.reading import archive_read, not_read_again, scan_archive, unfinished_read
+from phase5_ops.sections.isolation.logs.reading import archive_read, missing_reads, not_read_again, scan_archive
 from phase5_ops.sections.isolation.logs.run import LogRun
 from phase5_ops.sections.isolation.logs.tokens import OWN_KEY, HashKey
 from phase5_ops.settings import Settings
@@ -109,7 +109,7 @@ def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
         else:
             reads += _scan_archives(run, archives)
         scan = run.finish()
-        reads += [*unfinished_read(run), *not_read_again(run)]
+        reads += [*missing_reads(run), *not_read_again(run)]
     if scans:
         scans.forget()
     scan = replace(scan, foreign=sorted(scan.foreign, key=lambda hit: hit.group))  # groups are read side by side

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import int64, uint64
+from numba import int64, uint8, uint64
 
 from phase5_ops.ccnative.log_lines import NO_VALUE, SIGNAL_PREFIX
 from phase5_ops.input_files.loops import compiled, inlined
@@ -56,7 +56,10 @@ _FILTER_BITS = 18  # a filter of 32 KB stays in the nearest cache
 _DE_BRUIJN = 0x03F79D71B4CB0A89  # its 64 runs of six bits are all different
 _PLACE_OF_BIT = np.zeros(64, np.int32)
 _PLACE_OF_BIT[[(_DE_BRUIJN << place & (1 << 64) - 1) >> 58 for place in range(64)]] = np.arange(64)
-_UUID_LENGTH, _TAB, _NEWLINE, _COLON, _EQUALS, _DASH = 36, 9, 10, ord(":"), ord("="), ord("-")
+_LOW_BITS, _HIGH_BITS = 0x0101010101010101, 0x8080808080808080  # of eight bytes
+_GATHERED = 0x0102040810204080  # times eight bytes that are 0 or 1: these as the highest eight bits
+_STRIP = 1 << 10  # words; what is done with a strip stays in the nearest cache
+_UUID_LENGTH, _TAB, _NEWLINE, _COLON, _EQUALS, _DASH, _UNDERSCORE = 36, 9, 10, ord(":"), ord("="), ord("-"), ord("_")
 _SIGNAL = np.frombuffer(SIGNAL_PREFIX.encode(), np.uint8).copy()
 LONGEST_NO_VALUE = max(map(len, NO_VALUE))
 _LONGEST = MAX_ID_BYTES + 1  # stands for all greater lengths
@@ -105,6 +108,14 @@ class _BlockArrays(NamedTuple):
     newlines: Narrow
 
 
+class _Marks(NamedTuple):
+    """What is marked in a block: which bytes belong to tokens, starts and ends of the tokens, line ends to report on."""
+
+    flags: Bytes
+    edges: Narrow
+    newlines: Narrow
+
+
 class _Room(NamedTuple):
     """Memory for what is found, a column each.
 
@@ -144,17 +155,45 @@ def _hashes(words: Hashes, starts: Ints, lengths: Ints, masks: Hashes, multiplie
 
 
 @compiled
-def _places_of_bits(words: Hashes, places: Narrow) -> int:
-    """Fills `places` with the places of the bits that are set. Returns how many."""
-    count = 0
-    for number in range(len(words)):
-        left = words[number]
-        while left:
-            lowest = left & (~left + uint64(1))
-            places[count] = 64 * number + _PLACE_OF_BIT[int64((lowest * uint64(_DE_BRUIJN)) >> uint64(58))]
-            count += 1
-            left ^= lowest
-    return count
+def _mark(data: Bytes, marks: _Marks, begin: int, stop: int, marked: bool) -> Any:  # noqa: ANN401 - by place
+    """Fills the arrays of `marks`; only the last two where `marked`. The last word of `data` is zeros.
+
+    Returns how many edges and line ends there are; -1 for the first where there are bytes other than ASCII, and not `marked`.
+    """
+    flags, edges, newlines = marks
+    whole = len(data) // WORD
+    data_words, flag_words = data[: WORD * whole].view(np.uint64), flags[: WORD * whole].view(np.uint64)
+    edge, newline, last = 0, 0, uint64(0)
+    for strip in range(0, whole, _STRIP):
+        end = min(strip + _STRIP, whole)
+        if not marked:
+            seen = uint64(0)
+            for at in range(strip, end):
+                seen |= data_words[at]
+            if seen & uint64(_HIGH_BITS):
+                return -1, 0
+            for at in range(WORD * strip, WORD * end):  # so simple that many bytes are compared at once
+                byte = data[at]
+                letter, digit = uint8((byte | uint8(32)) - uint8(97)), uint8(byte - uint8(48))
+                other = (byte == uint8(_UNDERSCORE)) | (byte == uint8(_DASH))
+                flags[at] = uint8((letter < uint8(26)) | (digit < uint8(10)) | other)
+        for at in range(strip, end):
+            changed = flag_words[at] ^ ((flag_words[at] << uint64(8)) | last)
+            last = flag_words[at] >> uint64(56)
+            left = (changed * uint64(_GATHERED)) >> uint64(56)
+            while left:
+                lowest = left & (~left + uint64(1))
+                edges[edge] = WORD * at + _PLACE_OF_BIT[int64((lowest * uint64(_DE_BRUIJN)) >> uint64(58))]
+                edge += 1
+                left ^= lowest
+            unlike = data_words[at] ^ uint64(_NEWLINE * _LOW_BITS)
+            if (unlike - uint64(_LOW_BITS)) & ~unlike & uint64(_HIGH_BITS):
+                for place in range(WORD * at, WORD * at + WORD):
+                    if data[place] == _NEWLINE and begin <= place < stop:
+                        newlines[newline] = place
+                        newline += 1
+    flags[WORD * whole :] = 0
+    return edge, newline
 
 
 @inlined
@@ -399,8 +438,31 @@ class CompiledTables:
         )
         self._local = threading.local()
 
+    def mark(self, data: Bytes, flags: Bytes, reported: tuple[int, int]) -> tuple[Narrow, Narrow]:
+        """Marks in `flags` which bytes of a block belong to tokens. Returns the starts and ends of tokens, and the line ends.
+
+        Args:
+            data: the block, with zeros around it.
+            flags: two more rows of as much memory lie after the first, which is marked.
+            reported: bounds of the line ends.
+        """
+        _, edges, newlines = self._memory(len(data) // 8 + MOST_TABLES, len(data))
+        marks = _Marks(flags[0], edges, newlines)
+        edge, newline = _mark(data, marks, *reported, False)
+        if edge < 0:
+            token_bytes(data, flags)
+            edge, newline = _mark(data, marks, *reported, True)
+        return edges[:edge], newlines[:newline]
+
     def see(
-        self, data: Bytes, words: TokenWords, flags: Flags, *, escaped: Ints, reported: tuple[int, int], scratch: Flags
+        self,
+        data: Bytes,
+        words: TokenWords,
+        flags: Flags,
+        found: tuple[Narrow, Narrow],
+        *,
+        escaped: Ints,
+        reported: tuple[int, int],
     ) -> SeenInBlock | None:
         """What is in a block; None if there is more than memory was set aside for.
 
@@ -408,18 +470,14 @@ class CompiledTables:
             data: the block, with zeros around it.
             words: of the block.
             flags: which of its bytes belong to tokens.
+            found: what `mark` gave.
             escaped: where tokens begin inside runs of token bytes, after escape sequences.
             reported: bounds of what is reported on.
-            scratch: memory as long as `data`.
         """
+        edges, newlines = found
         most = max(len(data) // 8, len(escaped) * len(self._tables.shapes)) + MOST_TABLES
-        room, edges, newlines = self._memory(most, len(data))
-        begin, stop = reported
-        ends = _true(np.equal(data[begin:stop], np.uint8(_NEWLINE), out=scratch[: stop - begin]), newlines)
-        ends += np.int32(begin)
-        starts_and_ends = _true(np.not_equal(flags[1:], flags[:-1], out=scratch[: len(flags) - 1]), edges)
-        starts_and_ends += np.int32(1)
-        text = _BlockArrays(data, words.view, flags, starts_and_ends, ends)
+        room, *_ = self._memory(most, len(data))
+        text = _BlockArrays(data, words.view, flags, edges, newlines)
         hit, of_tenant, request, key, _ = _find(text, self._tables, *reported, room)
         if hit < 0:
             return None
@@ -428,13 +486,13 @@ class CompiledTables:
         request_start, request_end, request_name = room.requests[:, :request].astype(np.int64)
         fields, keys = room.fields[:of_tenant].astype(np.int64), room.keys[:key].copy()
         if len(escaped):
-            parents = np.searchsorted(text.edges[0::2], escaped, side="right") - 1
+            parents = np.searchsorted(edges[0::2], escaped, side="right") - 1
             count = _find_inside(text, self._tables, escaped, parents, room.hits)
             more = room.hits[:, :count]
             start, end, tenant = (np.concatenate(parts) for parts in zip((start, end, tenant), more, strict=True))
         values = FieldValues(request_start, request_end, request_name, np.arange(request))
         return SeenInBlock(
-            start, end, tenant, fields, values, line, keys, key_start, is_request.astype(np.bool_), ends.astype(np.int64)
+            start, end, tenant, fields, values, line, keys, key_start, is_request.astype(np.bool_), newlines.astype(np.int64)
         )
 
     def _memory(self, size: int, count: int) -> tuple[_Room, Narrow, Narrow]:
@@ -446,14 +504,6 @@ class CompiledTables:
             room = _Room(of_three[0], np.empty(size, np.int32), of_three[1], of_three[2], np.empty(size, np.uint64))
             kept = self._local.kept = room, np.empty(count, np.int32), np.empty(count, np.int32)
         return kept
-
-
-def _true(flags: Flags, places: Narrow) -> Narrow:
-    """The places of the flags that are true, in the memory `places`."""
-    words = np.zeros(-(-len(flags) // 64), "<u8")
-    bits = np.packbits(flags, bitorder="little")
-    words.view(np.uint8)[: len(bits)] = bits
-    return places[: _places_of_bits(words, places)]
 
 
 def span_hashes(words: TokenWords, starts: Ints, lengths: Ints) -> Hashes:
@@ -469,7 +519,8 @@ def prepare() -> None:
     words, flags, places = TokenWords(data), token_bytes(data), np.array([LEAD + 2])
     flags[LEAD : LEAD + 8] = True
     tables = CompiledTables([table], none, none, table.hashes, words.multipliers)
-    tables.see(data, words, flags, escaped=places, reported=(LEAD, LEAD + 8), scratch=flags.copy())
+    rows, reported = np.zeros((3, len(data)), np.uint8), (LEAD, LEAD + 8)
+    tables.see(data, words, flags, tables.mark(data, rows, reported), escaped=places, reported=reported)
     keys = span_hashes(words, places, places)
     of_slot, shift, mask = np.zeros(4, np.uint64), np.uint64(62), np.int64(3)
     put(keys, narrow, narrow, of_slot, narrow.copy(), narrow.copy(), shift, mask)

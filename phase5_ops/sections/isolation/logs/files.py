@@ -19,7 +19,7 @@ from phase5_ops.sections.isolation.logs.engines.kept_files import file_scans
 from phase5_ops.sections.isolation.logs.evidence import dictionary_of, scan_facts, scan_rows
 from phase5_ops.sections.isolation.logs.judge import judge_log_scan
 from phase5_ops.sections.isolation.logs.pieces import Progress
-from phase5_ops.sections.isolation.logs.reading import archive_read, not_read_again, scan_archive, unfinished_read
+from phase5_ops.sections.isolation.logs.reading import archive_read, missing_reads, not_read_again, scan_archive
 from phase5_ops.sections.isolation.logs.run import LogRun
 from phase5_ops.sections.isolation.logs.tokens import OWN_KEY
 from phase5_ops.text import printable
@@ -88,7 +88,7 @@ def scan_files(
         else:
             reads += [read for archive in archives for read in scan_archive(run, archive, _failure, progress)]
         scan = run.finish()
-        reads += [*unfinished_read(run), *not_read_again(run)]
+        reads += [*missing_reads(run), *not_read_again(run)]
     if scans:
         scans.forget()
     facts = {**scan_facts(scan, dictionary), "files": count}

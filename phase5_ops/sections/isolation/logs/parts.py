@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from phase5_ops.input_files.archives import BLOCK_BYTES, Readable
+from phase5_ops.input_files.archives import BLOCK_BYTES
+from phase5_ops.input_files.files import Readable
 from phase5_ops.input_files.log_documents import Event
 from phase5_ops.sections.isolation.logs.attribution import RawText, UnreadWording, Wording
 from phase5_ops.sections.isolation.logs.pieces import FilePieces, LineOrigin, Piece, Progress, Scanned, Scanning, live_piece
@@ -302,10 +303,15 @@ class _Literals:
 
 
 class PartRecorder:
-    """Puts a part together from its scanned blocks, in their order."""
+    """Puts a part together from its scanned blocks, in their order.
+
+    Attributes:
+        part: the blocks so far.
+        whole: no block of it is missing.
+    """
 
     def __init__(self, name: str, ids: Sequence[str]) -> None:
-        self.part = ScannedPart(name)
+        self.part, self.whole = ScannedPart(name), True
         self._ids, self._literals = ids, _Literals(ids)
 
     def add(self, scanned: Scanned, text: RawText) -> None:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from phase5_ops.input_files.archives import BLOCK_BYTES, Block, Readable
+from phase5_ops.input_files.archives import BLOCK_BYTES, Block
+from phase5_ops.input_files.files import Readable
 from phase5_ops.input_files.log_documents import Event, Events
 from phase5_ops.input_files.log_parts import EVENT_NEWLINE, LogParts
 from phase5_ops.policy import LogException

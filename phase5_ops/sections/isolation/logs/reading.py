@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from phase5_ops.clock import iso
-from phase5_ops.input_files.archives import Archive, Readable
-from phase5_ops.input_files.files import FileUnreadable, NotUnderstood, contents
+from phase5_ops.input_files.archives import Archive
+from phase5_ops.input_files.files import FileUnreadable, NotUnderstood, Readable, contents
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sections.isolation.logs.judge import READ_ARCHIVE
 from phase5_ops.sections.isolation.logs.pieces import Progress
@@ -72,10 +72,11 @@ class Rescan:
         return str(bad[0]) if bad else None
 
 
-def unfinished_read(run: LogRun) -> list[Read]:
-    """A partial read, if an answer's next page is in no file that was scanned."""
+def missing_reads(run: LogRun) -> list[Read]:
+    """A failed read for each file and group of which a piece could not be scanned; a partial one for a missing next page."""
+    lost = [archive_read(name, ReadStatus.FAILED, why, pages=0) for name, why in run.not_scanned.items()]
     more = "the file says that more events follow (nextToken), but none of the files holds them"
-    return [archive_read(run.unfinished, ReadStatus.PARTIAL, more, pages=1)] if run.unfinished else []
+    return [*lost, *([archive_read(run.unfinished, ReadStatus.PARTIAL, more, pages=1)] if run.unfinished else [])]
 
 
 def not_read_again(run: LogRun) -> list[Read]:

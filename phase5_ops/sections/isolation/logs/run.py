@@ -14,7 +14,8 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from phase5_ops.input_files.archives import Readable
+from phase5_ops.input_files.ahead import MadeAhead
+from phase5_ops.input_files.files import Readable
 from phase5_ops.input_files.log_documents import Event
 from phase5_ops.policy import LogException
 from phase5_ops.sections.isolation.logs.attribution import (
@@ -53,6 +54,8 @@ from phase5_ops.sections.isolation.logs.pieces import (
 from phase5_ops.sections.isolation.logs.tokens import OWN_KEY, HashKey
 
 MAX_THREADS = 4
+READ_AHEAD = 4  # pieces of a file that are cut while earlier ones are attributed
+WAITING = 8  # pieces for each thread, so that the scanning goes on while a batch is attributed
 _TEXT = ("", "")  # the stream of lines of text
 
 
@@ -68,6 +71,8 @@ class LogScan:
 
 @dataclass
 class _Waiting:
+    name: str
+    what: str
     piece: Piece
     lines: BlockLines
     scanned: "Future[Scanned]"
@@ -91,6 +96,7 @@ class LogRun:
 
     Attributes:
         unfinished: the file whose answer says that more events follow, if no later file continues it; else "".
+        not_scanned: names of files and groups of which a piece could not be scanned, with which piece was the first, and why.
         not_read_again: names of parts that hold a foreign hit and did not read the second time as the first time, with why.
     """
 
@@ -111,16 +117,19 @@ class LogRun:
         self._layers = scanner.looked_through
         self._scanning = Scanning(scanner, tuple(exceptions))
         self._attribution = Attribution(dictionary.ids, ledger=ledger, canaries=canaries, probes=probes, key=key)
-        threads = threads or max(1, min(MAX_THREADS, os.cpu_count() or 1))
+        threads = threads or max(1, min(MAX_THREADS, len(os.sched_getaffinity(0))))
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="log-scan")
         self._queue: deque[_Waiting | Callable[[], None]] = deque()
         self._recorder: PartRecorder | None = None
         self._ids = dictionary.ids
-        self._depth = 8 * threads  # while a batch is attributed, the scanning goes on
+        self._depth = WAITING * threads
+        self._most_not_kept = 2 * threads
+        self._ahead = READ_AHEAD if threads > 1 else 0
         self._streams: dict[str, dict[tuple[str, str], int]] = {}
         self._line: dict[tuple[str, str], int] = {}
         self._merged: list[_Merged] = []
         self.unfinished = ""
+        self.not_scanned: dict[str, str] = {}
         self.not_read_again: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -135,9 +144,12 @@ class LogRun:
         Raises:
             FileUnreadable: it broke off, or a part of it is not understood (NotUnderstood); the rest is scanned.
         """
-        pieces = FilePieces(name, stream, progress)
-        for piece in pieces:
-            self._submit(piece)
+        pieces, done = FilePieces(name, stream, progress), 0
+        with MadeAhead(iter(pieces), self._ahead) as made:
+            for piece in made:
+                size = piece.block.stop - piece.block.begin
+                self._submit(piece, name, f"bytes {done} to {done + size} of its text")
+                done += size
         self._goes_on(name, more=pieces.more)
         if self._recorder and pieces.more is not None:
             self._recorder.part.goes_on.append((name, pieces.more))
@@ -150,8 +162,10 @@ class LogRun:
         """Has the part kept once all of it is scanned; None where it is not worth keeping."""
         recorder, self._recorder = self._recorder, None
         if recorder and keep:
-            self._queue.append(lambda: keep(recorder.part))
+            self._queue.append(lambda: keep(recorder.part) if recorder.whole else None)
             self._take_what_is_done()
+            while sum(map(callable, self._queue)) > self._most_not_kept:  # so many files a killed scan scans again
+                self._take()
 
     def _goes_on(self, name: str, *, more: bool | None) -> None:
         if more is not None:
@@ -160,7 +174,7 @@ class LogRun:
     def events(self, group: str, events: Sequence[Event], *, judged_from: int = 0) -> None:
         """Scans events of one group, those of a stream in order; events before `judged_from` (ms) only help to find owners."""
         if events:
-            self._submit(live_piece(group, events), judged_from)
+            self._submit(live_piece(group, events), group, f"{len(events)} events", judged_from)
 
     def merge(self, part: ScannedPart, again: Again, *, judged_from: int = 0) -> None:
         """Attributes what was found in a part of the input that was scanned elsewhere, as if it were scanned now.
@@ -222,9 +236,9 @@ class LogRun:
                 self.not_read_again[part.name] = problem
         return found
 
-    def _submit(self, piece: Piece, judged_from: int = 0) -> None:
+    def _submit(self, piece: Piece, name: str, what: str, judged_from: int = 0) -> None:
         lines = self._lines(piece.origin, judged_from)
-        self._queue.append(_Waiting(piece, lines, self._pool.submit(self._scanning.scan, piece), self._recorder))
+        self._queue.append(_Waiting(name, what, piece, lines, self._pool.submit(self._scanning.scan, piece), self._recorder))
         while len(self._queue) > self._depth:
             self._take()
 
@@ -237,7 +251,13 @@ class LogRun:
         if callable(waiting):
             waiting()
             return
-        scanned = waiting.scanned.result()
+        try:
+            scanned = waiting.scanned.result()
+        except Exception as error:  # noqa: BLE001 - the border of a thread: whatever it is, it is reported, and the rest is scanned
+            if waiting.recorder:
+                waiting.recorder.whole = False
+            self.not_scanned.setdefault(waiting.name, f"{waiting.what} could not be scanned: {type(error).__name__}: {error}")
+            return
         text = RawText(waiting.piece.block.raw, scanned.hits)
         self._attribute(scanned, waiting.lines, text)
         if waiting.recorder:

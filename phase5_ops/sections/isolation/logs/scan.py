@@ -49,6 +49,7 @@ from phase5_ops.sections.isolation.logs.tokens import (
     MAX_KEY_BYTES,
     OWN_KEY,
     PADDING,
+    WORD,
     Bytes,
     Flags,
     Hashes,
@@ -163,17 +164,18 @@ class LineScanner:
         stop = len(raw) if stop is None else stop
         size = LEAD + len(raw) + PADDING
         scratch = self._scratch(size)
-        data = scratch[0, :size]
+        data, rows = scratch[0, :size], scratch[1:, :size]
         data[:LEAD] = 0
         data[LEAD : LEAD + len(raw)] = np.frombuffer(raw, np.uint8)
         data[LEAD + len(raw) :] = 0
-        flags = token_bytes(data, scratch[1:4, :size])
         words, reported = TokenWords(data, self._key), (begin + LEAD, stop + LEAD)
-        escaped = _starts_after_escapes(raw, data, flags)
         tables = self._compiled_tables(len(raw))
-        spare = scratch[2, :size].view(np.bool_)
-        seen = tables.see(data, words, flags, escaped=escaped, reported=reported, scratch=spare) if tables else None
+        marked = tables.mark(data, rows, reported) if tables else None
+        flags = token_bytes(data, rows) if marked is None else rows[0].view(np.bool_)
+        escaped = _starts_after_escapes(raw, data, flags)
+        seen = tables.see(data, words, flags, marked, escaped=escaped, reported=reported) if tables and marked else None
         if seen is None:
+            spare = rows[1].view(np.bool_)
             seen = self._seen(data, flags, words, escaped=escaped, reported=reported, scratch=spare)
         return self._hits(raw, data, words, seen, odd=list(self._find_odd(raw, flags)), reported=reported)
 
@@ -227,7 +229,7 @@ class LineScanner:
         """Four rows of memory that this thread uses again for its next block: new memory costs as much as scanning it."""
         rows: npt.NDArray[np.uint8] | None = getattr(self._local, "rows", None)
         if rows is None or rows.shape[1] < size:
-            rows = self._local.rows = np.empty((4, size + size // 8), np.uint8)
+            rows = self._local.rows = np.empty((4, (size + size // 8) // WORD * WORD + WORD), np.uint8)
         return rows
 
     def _find(self, data: Bytes, flags: Flags, words: TokenWords, *, tokens: Tokens, escaped: Ints) -> _Found:

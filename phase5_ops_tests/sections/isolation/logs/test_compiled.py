@@ -112,7 +112,7 @@ def test_owners_are_kept_and_forgotten_alike(batches: list[list[tuple[int, int]]
 
 @given(st.lists(st.sampled_from([b"H4sI", b"KLUv", b"Qlpo", b"/Td6", b"UEsD", b"eyJt", b"eyJ", b"a", b"4sI", b" "]), max_size=8))
 def test_the_quick_look_for_packed_data_is_the_same(pieces: list[bytes]):
-    text, quick = b"".join(pieces), packed_text._LOOPS
+    text, quick = b"".join(pieces), packed_text.BYTE_LOOPS
     arrays = packed_text._may_begin(text)
     quick.load()
     try:

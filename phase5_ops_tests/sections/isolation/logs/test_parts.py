@@ -19,7 +19,7 @@ from phase5_ops.sections.isolation.logs.judge import judge_log_scan
 from phase5_ops.sections.isolation.logs.layered import LayeredScanner
 from phase5_ops.sections.isolation.logs.parts import LogPartUnreadable, PartRun, ScannedPart
 from phase5_ops.sections.isolation.logs.pieces import Scanning
-from phase5_ops.sections.isolation.logs.reading import scan_archive, unfinished_read
+from phase5_ops.sections.isolation.logs.reading import missing_reads, scan_archive
 from phase5_ops.sections.isolation.logs.run import Event, LogRun, LogScan
 from phase5_ops_tests.places import FIELD_CASES
 from phase5_ops_tests.sections.isolation.logs.log_shapes import TENANTS
@@ -54,7 +54,7 @@ def scan_files_by_parts(paths: Sequence[Path], ids: Sequence[str], policy: LogSc
             reads += scan_archive(part, archive, failure)
             run.merge(kept(part), again_of(archive))
         scan = run.finish()
-        reads += unfinished_read(run)
+        reads += missing_reads(run)
         assert run.not_read_again == {}
     facts = {**scan_facts(scan, dictionary), "files": len(archives)}
     return as_json(judge_log_scan(scan_rows(scan, dictionary), facts=facts, reads=reads, policy=policy))
