@@ -15,8 +15,8 @@ from phase5_ops.gate.candidates.notices import RECORDS, look_at_runs, runs_that_
 from phase5_ops.gate.promotion.released import BY, Released, live, released
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession, open_session
-from phase5_ops.gate.state.items import CLOSED, Candidate, Fate, MalformedItem, StateError
-from phase5_ops.gate.state.notice_box import RUNS, NoticeBox
+from phase5_ops.gate.state.items import CLOSED, Candidate, Fate, MalformedItem, StateError, release_pk, slot
+from phase5_ops.gate.state.notice_box import RUNS
 from phase5_ops.gate.state.stated_documents import NotStated
 from phase5_ops.report.document import EXIT_OPEN, EXIT_UNDECIDED, ReadinessDocument
 from phase5_ops.report.lateness import late_daemon, late_run
@@ -42,6 +42,8 @@ def open_candidates(settings: Settings, width: int) -> str:
     unknown: list[str] = []
     listed = session.state.open_candidates(settings.environment, malformed=lambda error: unknown.append(f"not known: {error}"))
     lines = [each for text in unknown for each in hanging(printable(text), width)]
+    for what in ("STATED", "PROMOTION"):  # a record of a promotion is never older than what was said before it
+        session.documents.read_ahead((release_pk(each.release), slot(what, each.series)) for each, _ in listed)
     for candidate, _ in listed:
         lines += hanging(printable(line(candidate)), width)
         lines += [each for text in _standing(session, candidate) for each in hanging(printable(text), width, indent=2)]
@@ -57,7 +59,7 @@ def _late(session: GateSession) -> Iterator[str]:
         records = islice(session.records.newest_first(environment), RECORDS)
         found = runs_that_count(records, sandbox=in_sandbox(session.settings))
         run = late_run(look_at_runs(found, session.settings.gate).ended_at, now)
-        seen = NoticeBox(session.reader, session.settings.tables.readiness).watched(environment, RUNS).seen
+        seen = session.notices.watched(environment, RUNS).seen
         daemon = late_daemon(parse_iso(str(seen["looked_at"])) if "looked_at" in seen else None, now)
     except (StateError, ValueError) as error:
         yield f"whether a readiness run has ended lately, and whether the gate's daemon runs, is not known: {error}"

@@ -22,7 +22,9 @@ from phase5_ops.gate.signing.identity import Refusal, SessionIdentity
 from phase5_ops.gate.signing.kms import KmsSignature, sign
 from phase5_ops.gate.signing.signing_times import counted_sign_offs
 from phase5_ops.gate.signing.trusted_keys import keys_in_kms, pinned_keys, signing_key
+from phase5_ops.gate.state.item_table import Ahead
 from phase5_ops.gate.state.items import StoredSignOff
+from phase5_ops.gate.state.notice_box import NoticeBox
 from phase5_ops.gate.state.run_records import RunRecords
 from phase5_ops.gate.state.stated_documents import StatedDocuments
 from phase5_ops.gate.state.table import StateTable
@@ -61,9 +63,14 @@ class GateSession:
         return self.at or self.run.now()
 
     @cached_property
+    def ahead(self) -> Ahead:
+        """Items of the state table that were read ahead, whatever part of it they belong to."""
+        return {}
+
+    @cached_property
     def state(self) -> StateTable:
         """The state table: candidates, signatures, waivers, promotions, overrides, pinned keys."""
-        return StateTable(self.reader, self.settings.tables.readiness)
+        return StateTable(self.reader, self.settings.tables.readiness, self.ahead)
 
     @cached_property
     def records(self) -> RunRecords:
@@ -73,7 +80,12 @@ class GateSession:
     @cached_property
     def documents(self) -> StatedDocuments:
         """The part of the state table that holds what the gate said of candidates."""
-        return StatedDocuments(self.reader, self.settings.tables.readiness)
+        return StatedDocuments(self.reader, self.settings.tables.readiness, self.ahead)
+
+    @cached_property
+    def notices(self) -> NoticeBox:
+        """The part of the state table that holds what people were told."""
+        return NoticeBox(self.reader, self.settings.tables.readiness, self.ahead)
 
     @cached_property
     def pinned(self) -> KeySet | None:

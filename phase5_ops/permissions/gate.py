@@ -34,9 +34,9 @@ from phase5_ops.policy import PromotionPolicy
 from phase5_ops.settings import Settings
 
 #: The state table's actions for signing off and waiving, for an audit, and for `promote --wait`.
-_SIGNING = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
+_SIGNING = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
 _READING = ("dynamodb:Query",)
-_WAITING = ("dynamodb:GetItem", "dynamodb:Query")
+_WAITING = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query")
 
 _IDENTITY = "sts:GetCallerIdentity"  # always allowed by AWS; listed so that a policy names every call that is made
 _PUBLIC_KEY = "kms:GetPublicKey"

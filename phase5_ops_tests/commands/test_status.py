@@ -1,12 +1,14 @@
 """`phase5 status`: a list for people, and for one release the document a pipeline asks; unknown is never open."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import jsonschema
 import pytest
 
+from phase5_ops.aws.reader import AwsReader
 from phase5_ops.checklist import ROLES, ROWS
 from phase5_ops.cli import app as cli
 from phase5_ops.clock import iso
@@ -150,6 +152,26 @@ def test_without_a_release_the_candidates_are_listed_with_what_they_wait_for(des
     text = open_candidates(desk.settings, 120)
     assert text.startswith(f"{RELEASE.name} {RELEASE.digest} series 1 {candidate.fate}\n  the gate is BLOCKED, as it said ")
     assert "no_readiness_run" in text
+
+
+def test_lists_of_candidates_and_of_releases_make_as_many_calls_for_three_as_for_two(desk, monkeypatch):
+    calls: list[str] = []
+    read = AwsReader._read
+    monkeypatch.setattr(AwsReader, "_read", lambda *given, **more: calls.append(given[2]) or read(*given, **more))
+    counted = []
+    for number in range(3):
+        at = NOW + timedelta(minutes=number)
+        state, release = desk.open().state, replace(RELEASE, name=f"r-{number}")
+        state.list_open(release, at)
+        state.register(Candidate(release, 1, Fate.PENDING, at, at + timedelta(days=1), "pipeline"))
+        state.record_promotion(release, 1, Promotion("run", at, "key", "{}", "{}", "answer"))
+        state.note_promotion(release, 1, at, ())
+        calls.clear()
+        assert f"r-{number} " in open_candidates(desk.settings, 400)
+        listed = Counter(calls)
+        assert len(status_command.releases(desk.settings)) == number + 1
+        counted.append((listed, Counter(calls)))
+    assert counted[1] == counted[2]
 
 
 def test_the_list_shows_some_blockers_of_each_candidate(desk):

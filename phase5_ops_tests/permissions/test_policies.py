@@ -232,7 +232,7 @@ def test_the_state_table_is_reached_in_the_environments_own_partitions_alone():
         state_items.promoted_pk,
         run_records._runs_pk,
         run_records._history_pk,
-        notice_box._pk,
+        notice_box.notices_pk,
     )
     own = [state_items.release_pk(release), *(of("staging") for of in kinds)]
     foreign = [state_items.release_pk(Release("r-1", DIGEST, "staging-2")), *(of("staging-2") for of in kinds), ""]
@@ -271,6 +271,10 @@ def desk(aws, tmp_path, monkeypatch) -> Desk:
     return Desk.on(aws, tmp_path)
 
 
+#: What is read of two publications, to tell which came last.
+PUBLICATIONS = [(state_items.release_pk(RELEASE), state_items.slot("PROMOTION", series)) for series in (1, 2)]
+
+
 def called(reader: AwsReader) -> set[str]:
     assert reader.meter.calls
     return set(reader.meter.calls)
@@ -289,6 +293,7 @@ def test_a_signer_calls_nothing_that_its_policy_does_not_allow(desk):
     waiver = Waiver("w", "1.2", DIGEST, frozenset({("code", "x")}), "why", "T-1", NOW, session.now, "ops-sre", "alice")
     record_waiver(session, candidate, waiver)
     session.state.waivers(RELEASE)
+    session.state.read_ahead(PUBLICATIONS)
     assert unknown | called(session.reader) == policy
 
 
@@ -329,6 +334,7 @@ def test_a_waiting_pipeline_an_auditor_and_init_call_nothing_that_their_policies
     waiting.meter.calls.clear()
     wait(lambda: session, RELEASE, 1, timeout=0, tell=lambda _: None, accept_break_glass=True)
     table.candidate(RELEASE)
+    table.read_ahead(PUBLICATIONS)
     assert called(waiting) == policy[Purpose.pipeline]
 
     auditing = desk.open()

@@ -93,7 +93,7 @@ def watch_notices(session: GateSession, now: datetime) -> list[str]:
         now: wall clock.
     """
     tick = NotificationTick(now, channels(session.settings.notifications))
-    box, environment = NoticeBox(session.reader, session.settings.tables.readiness), session.settings.environment
+    box, environment = session.notices, session.settings.environment
     if not tick.channels:
         tick.lines.append("no channel is set: nobody is told of changes")
         with _said(tick, "that the daemon looked could not be noted"):

@@ -7,7 +7,7 @@ from phase5_ops.gate.candidates.channels import channels
 from phase5_ops.gate.candidates.notices import Look, changes_of_release, notices_of
 from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.state.items import StateError, Written
-from phase5_ops.gate.state.notice_box import NoticeBox, release_key
+from phase5_ops.gate.state.notice_box import release_key
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def record_changes(session: GateSession, look: Look, now: datetime) -> str | Non
     settings, release = session.settings, look.candidate.release
     if not (chosen := channels(settings.notifications)):
         return None
-    box = NoticeBox(session.reader, settings.tables.readiness)
+    box = session.notices
     try:
         was = box.watched(release.environment, release_key(release.name))
         changed = changes_of_release(was.seen, look)

@@ -22,6 +22,7 @@ from phase5_ops.gate.approval.freeze import statement_rows
 from phase5_ops.gate.attestation.keys import KeysError
 from phase5_ops.gate.attestation.readiness_statement import readiness_statement
 from phase5_ops.gate.candidates import registration as candidates
+from phase5_ops.gate.candidates.channels import channels
 from phase5_ops.gate.candidates.next_step import Action, Step, in_order, in_turn, next_action, run_key
 from phase5_ops.gate.candidates.notices import Look
 from phase5_ops.gate.decision.decide import decide
@@ -34,9 +35,10 @@ from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.inputs import dagster_records as check_state
 from phase5_ops.gate.inputs.read import DecidingSession, as_promoted, look_again, read_inputs
 from phase5_ops.gate.promotion.publication import begun
-from phase5_ops.gate.records import Decision, GateInputs, Outcome, ReadinessRun, Waiver
+from phase5_ops.gate.records import Decision, GateInputs, Outcome, ReadinessRun, Release, Waiver
 from phase5_ops.gate.signing.kms import SigningError
-from phase5_ops.gate.state.items import Candidate, Fate, MalformedItem, Registered, StateError
+from phase5_ops.gate.state.items import Candidate, Fate, MalformedItem, Registered, StateError, release_pk, slot
+from phase5_ops.gate.state.notice_box import notices_pk, release_key
 from phase5_ops.settings import ConfigurationError, Settings
 
 log = logging.getLogger(__name__)
@@ -158,8 +160,11 @@ def _work(session: DecidingSession, tick: Tick, now: datetime, words: SensorWord
         state.set_fate(older, Fate.SUPERSEDED, because)
         tick.lines.append(f"{older.release.name}: {because}")
     turn = in_turn(queue.active, _WORKED_A_TICK, now, session.kept.looked_at)
+    runs_of = check_state.runs_of_candidates(session.instance, [candidate.release for candidate in turn]).of
+    _read_ahead(session, turn)
     for candidate in turn:
-        _advance(session, candidate, tick, now, words)
+        _advance(session, candidate, tick, now, words, runs_of=runs_of)
+    session.ahead.clear()
     session.kept.looked_at.update({candidate.release.name: now for candidate in turn})
     if len(turn) < len(queue.active):
         tick.lines.append(f"{len(queue.active) - len(turn)} more candidates have their turn in later ticks")
@@ -175,12 +180,33 @@ def _work(session: DecidingSession, tick: Tick, now: datetime, words: SensorWord
             state.unlist(candidate.release, marks[candidate.release.name], now + timedelta(days=1))
 
 
-def _advance(session: DecidingSession, candidate: Candidate, tick: Tick, now: datetime, words: SensorWords) -> None:
+def _read_ahead(session: DecidingSession, turn: Sequence[Candidate]) -> None:
+    """Reads in one call what is read of each candidate beside what it is decided from: of its promotion, and what was said last.
+
+    A promotion that begins meanwhile is met by its lock and its run key, as one is that begins when a tick is over.
+    """
+    keys = []
+    for candidate in turn:
+        pk, series = release_pk(candidate.release), candidate.series
+        keys += [(pk, slot(what, series)) for what in ("PROMOTION", "LOCK", "STATED")]
+        if channels(session.settings.notifications):
+            keys.append((notices_pk(candidate.release.environment), release_key(candidate.release.name)))
+    session.state.read_ahead(keys)
+
+
+def _advance(
+    session: DecidingSession,
+    candidate: Candidate,
+    tick: Tick,
+    now: datetime,
+    words: SensorWords,
+    *,
+    runs_of: Callable[[Release, int, str], list[ReadinessRun]],
+) -> None:
     """Does the next step of one candidate; its problem is reported and does not stop the others."""
     name, release = candidate.release.name, candidate.release
     try:
-        runs = check_state.runs_of_candidate(session.instance, release, candidate.series)
-        promotions = check_state.runs_of_candidate(session.instance, release, candidate.series, job=run_tags.PROMOTION_JOB)
+        runs, promotions = (runs_of(release, candidate.series, job) for job in (run_tags.READINESS_JOB, run_tags.PROMOTION_JOB))
         inputs, decision = _decided(session, candidate, runs)
         recorded = session.state.promotion(release, candidate.series) is not None
         action = next_action(

@@ -83,18 +83,40 @@ def _ended_at(record: RunRecord) -> datetime:
     return updated.replace(tzinfo=UTC) if updated.tzinfo is None else updated.astimezone(UTC)
 
 
-def runs_of_candidate(
-    instance: DagsterInstance, release: Release, series: int, *, job: str = run_tags.READINESS_JOB
-) -> list[ReadinessRun]:
-    """The runs of a job that were asked for by one series of a candidate, newest first.
+@dataclass(frozen=True, slots=True)
+class CandidateRuns:
+    """The runs that were asked for by some candidates, newest first, of whatever job and series."""
+
+    records: Sequence[RunRecord]
+
+    def of(self, release: Release, series: int, job: str) -> list[ReadinessRun]:
+        """Those of a job and one series of a candidate."""
+        wanted = {
+            run_tags.RELEASE_TAG: release.name,
+            run_tags.DIGEST_TAG: release.digest,
+            run_tags.ENVIRONMENT_TAG: release.environment,
+            run_tags.SERIES_TAG: str(series),
+        }
+        runs = ((record, record.dagster_run) for record in self.records)
+        return [readiness_run(record) for record, run in runs if run.job_name == job and wanted.items() <= run.tags.items()]
+
+
+def runs_of_candidates(instance: DagsterInstance, releases: Sequence[Release]) -> CandidateRuns:
+    """The runs that were asked for by these candidates; one query.
 
     Dagster is asked for what few runs have, name and digest: it gathers every run with a tag before it looks at the next one, and
     each past run has an environment and a series.
     """
-    tags = {run_tags.RELEASE_TAG: release.name, run_tags.DIGEST_TAG: release.digest}
-    series_of_it = {run_tags.ENVIRONMENT_TAG: release.environment, run_tags.SERIES_TAG: str(series)}
-    found = instance.get_run_records(RunsFilter(job_name=job, tags=tags))
-    return [readiness_run(record) for record in found if series_of_it.items() <= record.dagster_run.tags.items()]
+    names, digests = sorted({each.name for each in releases}), sorted({each.digest for each in releases})
+    tags = {run_tags.RELEASE_TAG: names, run_tags.DIGEST_TAG: digests}
+    return CandidateRuns(instance.get_run_records(RunsFilter(tags=tags)) if names else ())
+
+
+def runs_of_candidate(
+    instance: DagsterInstance, release: Release, series: int, *, job: str = run_tags.READINESS_JOB
+) -> list[ReadinessRun]:
+    """The runs of a job that were asked for by one series of a candidate, newest first."""
+    return runs_of_candidates(instance, [release]).of(release, series, job)
 
 
 def finished_runs(instance: DagsterInstance, environment: str) -> list[ReadinessRun]:

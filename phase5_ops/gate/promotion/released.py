@@ -18,7 +18,8 @@ from phase5_ops.gate.attestation.readiness_statement import StatedWaiver, readin
 from phase5_ops.gate.attestation.statement import read_statement
 from phase5_ops.gate.inputs.promotion_records import record_problems
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.state.items import Promotion
+from phase5_ops.gate.state.item_table import BATCH
+from phase5_ops.gate.state.items import Promotion, release_pk, slot
 from phase5_ops.gate.state.table import StateTable
 
 #: By what a release went to production, in words.
@@ -75,9 +76,13 @@ def released(state: StateTable, keys: KeySet, environment: str, *, since: dateti
         if key not in found or not each.problems:
             found[key] = each
 
-    for at, release, series in state.noted_releases(environment):
-        if (since is None or at >= since) and (record := state.promotion(release, series)) is not None:
-            note(_released(record, release, series, keys))
+    noted = [(release, series) for at, release, series in state.noted_releases(environment) if since is None or at >= since]
+    for start in range(0, len(noted), BATCH):
+        batch = noted[start : start + BATCH]
+        state.read_ahead((release_pk(release), slot("PROMOTION", series)) for release, series in batch)
+        for release, series in batch:
+            if (record := state.promotion(release, series)) is not None:
+                note(_released(record, release, series, keys))
     for stored in state.overrides(environment):
         order = stored_order(stored.id, stored.payload)
         if order is None or order.release.environment != environment or (since is not None and order.until < since):

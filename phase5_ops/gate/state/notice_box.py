@@ -20,9 +20,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from phase5_ops.clock import Moment, iso
+from phase5_ops.gate.state.item_table import ItemTable
 from phase5_ops.gate.state.items import Item, MalformedItem, Written, read
 from phase5_ops.gate.state.setup import TTL_ATTRIBUTE
-from phase5_ops.gate.state.table import StateTable
 from phase5_ops.text import Text
 
 RUNS = "RUNS"  # the key of readiness runs
@@ -98,18 +98,18 @@ class NoticeItem:
     over: bool = False
 
 
-class NoticeBox(StateTable):
+class NoticeBox(ItemTable):
     """The part of the state table that says what people were told. Methods raise StateError where AWS does not answer."""
 
     def watched(self, environment: str, key: str) -> NoticeItem:
         """How something was seen last."""
-        item = self._get(_pk(environment), key)
+        item = self._get(notices_pk(environment), key)
         return NoticeItem(key) if item is None else _watched(item)
 
     def all_watched(self, environment: str, malformed: Callable[[MalformedItem], None]) -> list[NoticeItem]:
         """Everything that people are told about, in one query; `malformed` is called with each item that cannot be read."""
         found = []
-        for item in self._query(_pk(environment), "R"):
+        for item in self._query(notices_pk(environment), "R"):
             try:
                 found.append(_watched(item))
             except MalformedItem as error:
@@ -149,7 +149,7 @@ class NoticeBox(StateTable):
         self, environment: str, was: NoticeItem, now: NoticeItem, holder: str = "", *, expires: datetime | None = None
     ) -> Written:
         item = {
-            "pk": _pk(environment),
+            "pk": notices_pk(environment),
             "sk": now.key,
             "version": was.version + 1,
             "seen": json.dumps({**now.seen, "over": now.over}, sort_keys=True),
@@ -175,7 +175,8 @@ def _watched(item: Item) -> NoticeItem:
     return NoticeItem(str(item["sk"]), stored.version, seen, due, stored.leased_until, over)
 
 
-def _pk(environment: str) -> str:
+def notices_pk(environment: str) -> str:
+    """The partition of what people are told about."""
     return f"NOTICES#{environment}"
 
 

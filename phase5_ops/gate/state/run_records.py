@@ -9,8 +9,8 @@ from itertools import dropwhile, islice
 from typing import Any
 
 from phase5_ops.gate.attestation.run_record import RunFound, RunRecord, record_of, record_payload
+from phase5_ops.gate.state.item_table import ItemTable
 from phase5_ops.gate.state.items import Bytes, MalformedItem, StateError, Written, attributes, read
-from phase5_ops.gate.state.table import StateTable
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.text import Text
 
@@ -35,7 +35,7 @@ class StoredAcceptance:
     signature: Bytes
 
 
-class RunRecords(StateTable):
+class RunRecords(ItemTable):
     """The part of the state table that runs write themselves."""
 
     def newest_first(self, environment: str) -> Iterator[RunRecord]:

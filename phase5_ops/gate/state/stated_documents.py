@@ -25,7 +25,7 @@ from phase5_ops.files import sha256_of
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope, canonical_json, strict_json
 from phase5_ops.gate.attestation.keys import GATE, KeySet
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.state.items import Written, release_pk
+from phase5_ops.gate.state.items import Written, release_pk, slot
 from phase5_ops.gate.state.table import StateTable
 
 SCHEMA = "phase5.stated/v1"
@@ -103,7 +103,7 @@ class StatedDocuments(StateTable):
             StateError: the table does not answer.
             NotStated: what is there cannot be put together.
         """
-        item = self._get(release_pk(release), _sk(series))
+        item = self._get(release_pk(release), slot("STATED", series))
         if item is None:
             return None
         try:
@@ -133,7 +133,7 @@ class StatedDocuments(StateTable):
         """
         payload = stated.payload
         key_id, signature = sign(payload)
-        packed, pk, sk = zlib.compress(payload, 9), release_pk(stated.release), _sk(stated.series)
+        packed, pk, sk = zlib.compress(payload, 9), release_pk(stated.release), slot("STATED", stated.series)
         item: dict[str, Any] = {"pk": pk, "sk": sk, "stated_at": iso(stated.at), "key_id": key_id, "signature": signature}
         if len(packed) <= _PART:
             item["packed"] = packed
@@ -147,7 +147,7 @@ class StatedDocuments(StateTable):
         return self._put(item, condition, {"now": iso(stated.at), "ahead": iso(stated.at + AHEAD_AT_MOST)})
 
     def _parts(self, release: Release, series: int, item: Mapping[str, Any]) -> bytes:
-        found = self._query(release_pk(release), f"{_sk(series)}#{item['digest']}#")
+        found = self._query(release_pk(release), f"{slot('STATED', series)}#{item['digest']}#")
         packed = b"".join(bytes(each["part"]) for each in found)
         if len(found) != int(item["parts"]) or sha256_of(packed) != item["digest"]:
             raise ValueError("parts of it are missing or changed")
@@ -198,10 +198,6 @@ def mark_of(document: Mapping[str, Any]) -> str:
     waivers = [[each["id"], each["in_force"], each["used"]] for each in document["waivers"]]
     about = {**said, "rows": rows, "waivers": waivers, "candidate": document["candidate"], "blockers": len(document["blockers"])}
     return sha256_of(json.dumps(about, sort_keys=True).encode())
-
-
-def _sk(series: int) -> str:
-    return f"STATED#{series:06d}"
 
 
 def _unpacked(packed: bytes) -> bytes:

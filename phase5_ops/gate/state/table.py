@@ -19,27 +19,19 @@
     HISTORY#<environment>           ACCEPTED#<id>                   that a person accepted breaks of histories, signed
     NOTICES#<environment>           RELEASE#<name>, RUNS            what people were told of last, and are still to be told
 
-Each write is one function with one condition. A write whose answer was lost is tried again by botocore and then meets its own
-item: so after a refused condition the item is read back, and one with the same content is a success. Nothing here is ever
-deleted; only an entry for finding an open candidate expires by TTL, once that is closed, and so do its notices. Reads are
-consistent. Other modules decide what may be written when; `items.py` says what an item is made of, `large_items.py` how one is
-written that is larger than DynamoDB takes. It is one file because every write shares the conditional put and update at its end.
-Documents are read and written by `stated_documents.py`, the items of runs and histories by `run_records.py`, those of notices by
-`notice_box.py`.
+Each write is one function with one condition. Nothing here is ever deleted; only an entry for finding an open candidate expires
+by TTL, once that is closed, and so do its notices. Other modules decide what may be written when; `items.py` says what an item is
+made of, `item_table.py` how items are read and written. Documents are read and written by `stated_documents.py`, the items of
+runs and histories by `run_records.py`, those of notices by `notice_box.py`.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
-
-from phase5_ops.aws.reader import Answer, AwsReader
 from phase5_ops.clock import iso
 from phase5_ops.gate.records import Pair, Release
+from phase5_ops.gate.state.item_table import ItemTable
 from phase5_ops.gate.state.items import (
     CLOSED,
     OPEN,
@@ -48,7 +40,6 @@ from phase5_ops.gate.state.items import (
     PROMOTED,
     Candidate,
     Fate,
-    ItemTooLarge,
     Lock,
     MalformedItem,
     Noted,
@@ -77,24 +68,15 @@ from phase5_ops.gate.state.items import (
     sign_off_sk,
     slot,
 )
-from phase5_ops.gate.state.large_items import LARGEST, packed, size, unpacked
 from phase5_ops.gate.state.setup import TTL_ATTRIBUTE
 from phase5_ops.reads import ReadStatus
 
 #: What the state table's reader and writer needs, on that table only.
 IAM_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query")
 
-_BATCH = 100  # keys that one BatchGetItem takes
-_CONDITION_FAILED = "ConditionalCheckFailedException"
-_serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
 
-
-class StateTable:
+class StateTable(ItemTable):
     """The table. Every method raises StateError where AWS does not answer: unknown is never "not there"."""
-
-    def __init__(self, reader: AwsReader, table: str) -> None:
-        self._reader = reader
-        self._table = table
 
     # --- candidates ----------------------------------------------------------------------------------------------------------
 
@@ -163,16 +145,18 @@ class StateTable:
             for item in self._query(open_pk(environment), OPEN)
             if TTL_ATTRIBUTE not in item and "listed_at" in item
         }
-        names = sorted(entries)
+        keys = {name: (release_pk(Release(name, "", environment)), "CANDIDATE") for name in sorted(entries)}
+        self.read_ahead(keys.values())
         found: list[Candidate] = []
-        for start in range(0, len(names), _BATCH):
-            for item in self._candidates([Release(name, "", environment) for name in names[start : start + _BATCH]]):
-                try:
-                    found.append(candidate_in(item))
-                except MalformedItem as error:
-                    if malformed is None:
-                        raise
-                    malformed(error)
+        for key in keys.values():
+            if (item := self._get(*key)) is None:
+                continue
+            try:
+                found.append(candidate_in(item))
+            except MalformedItem as error:
+                if malformed is None:
+                    raise
+                malformed(error)
         found.sort(key=lambda candidate: (candidate.registered_at, candidate.release.name))
         return [(candidate, entries[candidate.release.name]) for candidate in found]
 
@@ -195,15 +179,6 @@ class StateTable:
             "#digest = :digest AND #series = :series AND #fate = :fate",
             {"digest": present.release.digest, "series": present.series, "fate": str(present.fate)},
         )
-
-    def _candidates(self, releases: list[Release]) -> list[dict[str, Any]]:
-        keys = [_typed({"pk": release_pk(release), "sk": "CANDIDATE"}) for release in releases]
-        request = {self._table: {"Keys": keys, "ConsistentRead": True}}
-        answer = _answered(self._reader.call("dynamodb", "batch_get_item", self._table, RequestItems=request))
-        items = [_plain(item) for items in answer.pages[0].get("Responses", {}).values() for item in items]
-        left = [_plain(key) for part in answer.pages[0].get("UnprocessedKeys", {}).values() for key in part["Keys"]]
-        one_by_one = (self._get(str(key["pk"]), str(key["sk"])) for key in left)
-        return [*items, *(item for item in one_by_one if item is not None)]
 
     # --- statement, signatures, waivers: written once ------------------------------------------------------------------------
 
@@ -375,125 +350,3 @@ class StateTable:
         if instead_of is None:
             return self._put(item, "attribute_not_exists(pk)")
         return self._put(item, "#present = :present", {"present": dict(instead_of.present)})
-
-    # --- the table -----------------------------------------------------------------------------------------------------------
-
-    def _put(
-        self,
-        item: Mapping[str, Any],
-        condition: str,
-        values: Mapping[str, Any] | None = None,
-        *,
-        same: tuple[str, ...] | None = None,
-    ) -> Written:
-        """PutItem under a condition. `same` names the attributes that tell our own item from another's; default: all of them."""
-        written = packed(item)
-        if (large := size(written)) > LARGEST:
-            raise ItemTooLarge(item, large)
-        answer = self._reader.call(
-            "dynamodb", "put_item", self._table, TableName=self._table, Item=_typed(written), **_condition(condition, values)
-        )
-        if self._done(answer):
-            return Written.DONE
-        there = self._get(str(item["pk"]), str(item["sk"]))
-        return Written.DONE if there is not None and _equal(there, item, same) else Written.REFUSED
-
-    def _put_new(self, pk: str, sk: str, content: Mapping[str, Any], *, same: tuple[str, ...] | None = None) -> Written:
-        """PutItem where there is none of these keys; `same` as in `_put`."""
-        return self._put({"pk": pk, "sk": sk, **content}, "attribute_not_exists(pk)", same=same)
-
-    def _update(self, pk: str, sk: str, changes: Mapping[str, Any], condition: str, was: Mapping[str, Any]) -> Written:
-        names = {**_names(condition), **{f"#{name}": name for name in changes}}
-        answer = self._reader.call(
-            "dynamodb",
-            "update_item",
-            self._table,
-            TableName=self._table,
-            Key=_typed({"pk": pk, "sk": sk}),
-            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in changes),
-            ConditionExpression=condition,
-            ExpressionAttributeNames=names,
-            ExpressionAttributeValues={f":{name}": _serialize(value) for name, value in {**changes, **was}.items()},
-        )
-        if self._done(answer):
-            return Written.DONE
-        there = self._get(pk, sk)
-        unchanged = {name.removeprefix("was_"): value for name, value in was.items()}
-        return Written.DONE if there is not None and _equal(there, {**unchanged, **changes}, None) else Written.REFUSED
-
-    def _done(self, answer: Answer) -> bool:
-        """True if it was written, False if the condition did not hold; anything else raises."""
-        if answer.read.status is ReadStatus.OK:
-            return True
-        if (answer.read.error or "").startswith(_CONDITION_FAILED):
-            return False
-        raise StateError(answer.read)
-
-    def _get(self, pk: str, sk: str) -> dict[str, Any] | None:
-        key = _typed({"pk": pk, "sk": sk})
-        called = self._reader.call("dynamodb", "get_item", self._table, TableName=self._table, Key=key, ConsistentRead=True)
-        item = _answered(called).pages[0].get("Item")
-        return None if item is None else _read_item(item)
-
-    def _query(self, pk: str, prefix: str) -> list[dict[str, Any]]:
-        answer = self._reader.paginate("dynamodb", "query", self._table, **self._of_prefix(pk, prefix))
-        return [_read_item(item) for item in _answered(answer).items("Items")]
-
-    def _newest_page(
-        self, pk: str, prefix: str, most: int, after: Mapping[str, Any]
-    ) -> tuple[list[dict[str, Any]], Mapping[str, Any] | None]:
-        """At most so many items of a partition, newest sort key first, and from where the next page goes on."""
-        wanted = {**self._of_prefix(pk, prefix), "ScanIndexForward": False, "Limit": most, **after}
-        answer = _answered(self._reader.call("dynamodb", "query", self._table, **wanted))
-        return [_read_item(item) for item in answer.items("Items")], answer.pages[0].get("LastEvaluatedKey")
-
-    def _of_prefix(self, pk: str, prefix: str) -> dict[str, Any]:
-        """The parameters of a query for the items of a partition whose sort keys begin so."""
-        return {
-            "TableName": self._table,
-            "ConsistentRead": True,
-            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
-            "ExpressionAttributeValues": {":pk": _serialize(pk), ":prefix": _serialize(prefix)},
-        }
-
-
-def _answered(answer: Answer) -> Answer:
-    """The answer, if the service gave a whole one; else raises StateError."""
-    if answer.read.status is not ReadStatus.OK:
-        raise StateError(answer.read)
-    return answer
-
-
-def _typed(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _serialize(value) for name, value in item.items()}
-
-
-def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
-    found = {name: _deserialize(value) for name, value in item.items()}
-    return {name: value.value if isinstance(value, Binary) else value for name, value in found.items()}
-
-
-def _read_item(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item of the table, unpacked where it was too large; one that cannot be unpacked lacks attributes: it is malformed."""
-    plain = _plain(item)
-    with suppress(ValueError):
-        return unpacked(plain)
-    return plain
-
-
-def _equal(there: Mapping[str, Any], mine: Mapping[str, Any], names: tuple[str, ...] | None) -> bool:
-    ours = _plain(_typed(mine))
-    return all(there.get(name) == ours[name] for name in (names or ours))
-
-
-def _names(condition: str) -> dict[str, str]:
-    return {f"#{name}": name for name in re.findall(r"#(\w+)", condition)}
-
-
-def _condition(condition: str, values: Mapping[str, Any] | None) -> dict[str, Any]:
-    names = _names(condition)
-    return {
-        "ConditionExpression": condition,
-        **({"ExpressionAttributeNames": names} if names else {}),
-        **({"ExpressionAttributeValues": {f":{name}": _serialize(value) for name, value in values.items()}} if values else {}),
-    }
