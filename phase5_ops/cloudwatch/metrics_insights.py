@@ -130,6 +130,12 @@ class InsightsQuery:
         """The accounts that the query names by their numbers."""
         return frozenset(_accounts(self._where))
 
+    @property
+    def needed(self) -> tuple[str, frozenset[str]] | None:
+        """A dimension that every metric of the answer has, and the values that it may have; None where there is no such one."""
+        conditions = self._where.conditions if isinstance(self._where, _All) else (self._where,)
+        return next(((each.key, each.values) for each in conditions if isinstance(each, _OneOf) and not each.negated), None)
+
     def matches(
         self, namespace: str, dimensions: Mapping[str, str], *, account: str | None = None, foreign: bool = False
     ) -> bool:

@@ -126,3 +126,19 @@ def test_what_is_not_a_query_is_refused(text):
 def test_queries_are_told_from_metric_math():
     assert is_insights_query(" select SUM(x) FROM y")
     assert not is_insights_query("SUM(METRICS())")
+
+
+@pytest.mark.parametrize(
+    ("where", "needed"),
+    [
+        ("", None),
+        ("WHERE tool_name = 'x'", ("tool_name", {"x"})),
+        ("WHERE AWS.AccountId = '1' AND tool_name IN ('x', 'y')", ("tool_name", {"x", "y"})),
+        ("WHERE tool_name != 'x' AND tenant = 'a'", ("tenant", {"a"})),
+        ("WHERE tool_name = 'x' OR tenant = 'a'", None),
+        ("WHERE tool_name != 'x'", None),
+    ],
+)
+def test_a_dimension_is_needed_only_where_no_metric_without_it_can_match(where, needed):
+    query = parse_query(f'SELECT SUM(tool_error) FROM "CCNative/Execution" {where}')
+    assert query.needed == (needed and (needed[0], frozenset(needed[1])))

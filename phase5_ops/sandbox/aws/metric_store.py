@@ -82,6 +82,7 @@ class MetricStore:
         self._series: dict[tuple[str, str], dict[Dimensions, StoredSeries]] = {}
         self._units: dict[str, int] = {}
         self._found: dict[tuple[str | None, str | None], list[StoredSeries]] = {}  # by what was asked; a new series empties it
+        self._having: dict[tuple[str, str, str], dict[str, list[int]]] = {}  # places in `find` by value of a dimension; likewise
         self._lock = threading.RLock()
 
     def put(self, namespace: str, name: str, dimensions: Mapping[str, str], rows: Iterable[MetricRow]) -> None:
@@ -94,6 +95,7 @@ class MetricStore:
                 if key not in family:
                     family[key] = StoredSeries(namespace, name, key)
                     self._found.clear()
+                    self._having.clear()
                 family[key].add(coded)
 
     def _unit_code(self, unit: str) -> int:
@@ -116,6 +118,22 @@ class MetricStore:
             found.sort(key=lambda series: (series.namespace, series.name, sorted(series.dimensions)))
             self._found[namespace, name] = found
             return found
+
+    def find_having(self, namespace: str, name: str, needed: tuple[str, frozenset[str]] | None) -> Sequence[StoredSeries]:
+        """Those of a namespace and name of which a dimension has one of some values, all where None; in the order of `find`."""
+        with self._lock:
+            every = self.find(namespace, name)
+            if needed is None:
+                return every
+            key, values = needed
+            if (namespace, name, key) not in self._having:
+                having = self._having[namespace, name, key] = {}
+                for place, series in enumerate(every):
+                    for its_key, value in series.dimensions:
+                        if its_key == key:
+                            having.setdefault(value, []).append(place)
+            places = chain.from_iterable(self._having[namespace, name, key].get(value, ()) for value in values)
+            return [every[place] for place in sorted(places)]
 
     def get(self, namespace: str, name: str, dimensions: Mapping[str, str]) -> list[StoredSeries]:
         """The one series with exactly these dimensions, in a list, or an empty list."""

@@ -175,7 +175,7 @@ class MetricDataRequest:
 
     def _insights(self, parsed: InsightsQuery, query: Mapping[str, Any]) -> list[QueriedSeries]:
         groups: dict[tuple[str, ...], list[StoredSeries]] = {}
-        for series in self.store.find(parsed.namespace, parsed.metric_name):
+        for series in self.store.find_having(parsed.namespace, parsed.metric_name, parsed.needed):
             dimensions = dict(series.dimensions)
             if parsed.matches(series.namespace, dimensions, account=ACCOUNT):
                 labels = {**dimensions, ACCOUNT_LABEL: ACCOUNT}

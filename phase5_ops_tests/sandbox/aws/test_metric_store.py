@@ -217,6 +217,23 @@ def test_find_lists_series_once_in_a_stable_order(store):
     assert [series.newest for series in store.find(name="n")] == [1]
 
 
+def test_series_that_have_a_value_of_a_dimension_are_those_that_looking_at_each_would_find(store):
+    def put(number: int) -> None:
+        dimensions = {"tool": f"t{number % 7}", "tenant": f"x{number % 5}"} if number % 3 else {"tenant": f"x{number}"}
+        store.put("NS", "m", dimensions, [MetricRow(0, 1, 1, 1, 1)])
+
+    for number in range(40):
+        put(number)
+    for more in (None, 41):  # a new series is found, too
+        if more is not None:
+            put(more)
+        every = store.find("NS", "m")
+        assert store.find_having("NS", "m", None) == every
+        for key, values in (("tool", {"t1", "t6", "none"}), ("tenant", {"x2"}), ("colour", {"red"}), ("tool", set())):
+            wanted = [series for series in every if dict(series.dimensions).get(key) in values]
+            assert store.find_having("NS", "m", (key, frozenset(values))) == wanted
+
+
 def test_threads_lose_nothing(store):
     threads = [threading.Thread(target=lambda: [(put(store, [1]), ask(store, "Sum")) for _ in range(50)]) for _ in range(4)]
     for thread in threads:

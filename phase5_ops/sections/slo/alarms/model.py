@@ -59,6 +59,13 @@ class Leaf:
         return dict(self.dimensions) == dict(dimensions)
 
     @property
+    def needed(self) -> tuple[str, frozenset[str]] | None:
+        """A dimension that every set has that the query asks for, and what it may be; None where there is no such one."""
+        if self.insights is not None:
+            return self.insights.needed
+        return next(((key, frozenset({value})) for key, value in self.dimensions.items()), None)
+
+    @property
     def adds_accounts_up(self) -> bool:
         """Whether metrics of several accounts become one time series."""
         return self.insights is not None and ACCOUNT not in self.insights.group_by
@@ -119,8 +126,19 @@ class ToolTraffic:
         """Where errors are, or would be, emitted."""
         return _distinct([*self.tenant_sets, *(dims for metric, dims in self.sets if metric == ERROR)])
 
+    @cached_property
+    def _values(self) -> dict[str, set[str]]:
+        """What each dimension is in any of the sets."""
+        found: dict[str, set[str]] = {}
+        for dims in (*self.base_sets, *self.error_sets):
+            for key, value in dims.items():
+                found.setdefault(key, set()).add(value)
+        return found
+
     def receives(self, metric: str, leaf: Leaf) -> bool:
         """Whether data points of `metric` can arrive in a set that the query names."""
+        if (needed := leaf.needed) and needed[1].isdisjoint(self._values.get(needed[0], ())):
+            return False  # as nearly every alarm is of nearly every other tool
         sets = self.error_sets if metric == ERROR else [*self.base_sets, *self.tenant_sets]
         return any(leaf.names(dims) for dims in sets)
 
