@@ -285,6 +285,16 @@ class AwsReader:
                 self._whole[name] = answer
             return self._whole[name]
 
+    def share(self, name: str, answer: Answer) -> None:
+        """Keeps an answer that was read for itself for later calls of `once` under this name, if it is complete."""
+        if answer.read.status is ReadStatus.OK:
+            with self._lock:
+                self._whole.setdefault(name, answer)
+
+    def shared(self, name: str) -> Answer | None:
+        """The answer that is kept under this name."""
+        return self._whole.get(name)
+
     def _read(
         self,
         service: str,

@@ -8,6 +8,8 @@ from typing import Any
 from phase5_ops.aws.reader import Answer, AwsReader
 from phase5_ops.reads import Read, ReadStatus
 
+_MOST_SHARED = 1000  # items of a table that are held until the run ends
+
 #: The IAM actions that this reader needs.
 IAM_ACTIONS = ("dynamodb:Scan", "dynamodb:DescribeTable")
 
@@ -46,6 +48,12 @@ def scan_items_once(reader: AwsReader, table: str) -> tuple[list[dict[str, Any]]
     return answer.items("Items"), answer.read
 
 
+def share_scan(reader: AwsReader, table: str, scan: Answer) -> None:
+    """Lets `scan_items_once` and `scan_pages` take this scan of the whole table; one of very many items is not kept so long."""
+    if len(scan.items("Items")) <= _MOST_SHARED:
+        reader.share(f"scan {table}", scan)
+
+
 def describe_table(reader: AwsReader, table: str) -> Answer:
     """DescribeTable: keys, indexes, identity, state of `table`."""
     return reader.call("dynamodb", "describe_table", table, TableName=table)
@@ -81,7 +89,7 @@ def scan_pages(
 ) -> Read:
     """Passes on the items of `table` page by page, so that a table of any size needs no more memory than a page.
 
-    Reads with eventual consistency, at half the price of `scan_items`.
+    Reads with eventual consistency, at half the price of `scan_items`; what the run has read whole already is not read again.
 
     Args:
         reader: reads AWS.
@@ -94,6 +102,10 @@ def scan_pages(
     Returns:
         One read over all pages; if a page failed, `take` got the pages before it.
     """
+    if (shared := reader.shared(f"scan {table}")) is not None:
+        there = (item for item in shared.items("Items") if at_least is None or _is_at_least(item.get(at_least[0]), at_least[1]))
+        take([{name: item[name] for name in attributes if name in item} for item in there])
+        return shared.read
     request = {"TableName": table, "ReturnConsumedCapacity": "TOTAL", **_projection(attributes)}
     if at_least:
         request["FilterExpression"] = "#least >= :least"
@@ -115,3 +127,9 @@ def scan_pages(
         if seconds is not None and time.monotonic() - began >= seconds:
             return replace(read, status=ReadStatus.TIMEOUT, error=f"the table has more pages than were read in {seconds:g} s")
         request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _is_at_least(value: object, least: str) -> bool:
+    """As DynamoDB compares: texts with texts, by their bytes in UTF-8."""
+    text = value.get("S") if isinstance(value, Mapping) else None
+    return isinstance(text, str) and text.encode() >= least.encode()

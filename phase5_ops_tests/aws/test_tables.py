@@ -7,7 +7,7 @@ import pytest
 from botocore.stub import Stubber
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.aws.tables import scan_items, scan_items_once, scan_pages, table_identity
+from phase5_ops.aws.tables import scan_items, scan_items_once, scan_pages, scan_table, share_scan, table_identity
 from phase5_ops.reads import ReadStatus
 from phase5_ops.settings import ReadingSettings
 
@@ -118,3 +118,43 @@ def test_a_table_read_once_is_not_read_again_unless_the_reading_failed():
     assert failed[1].status is ReadStatus.THROTTLED
     assert whole[0] == whole[1]
     assert whole[0][0] == [key]
+
+
+SHARED = [
+    {"pk": {"S": "a"}, "sk": {"S": "ENTRY#2025"}, "n": {"N": "1"}},
+    {"pk": {"S": "b"}, "sk": {"S": "ENTRY#2026"}},
+    {"pk": {"S": "c"}, "sk": {"S": "ENTRY#2026\U0001f600"}, "n": {"N": "2"}},
+    {"pk": {"S": "d"}, "sk": {"N": "3000"}},
+    {"n": {"N": "3"}, "sk": {"S": "F"}},
+]
+
+
+@pytest.mark.parametrize(
+    ("at_least", "taken"),
+    [
+        (None, ["a1", "b", "c2", "d"]),
+        (("sk", "ENTRY#2026"), ["b", "c2"]),
+        (("sk", "ENTRY#2026\uffff"), ["c2"]),  # by bytes, not by units of UTF-16
+    ],
+)
+def test_what_was_scanned_whole_and_shared_is_not_read_again(stubbed, at_least, taken):
+    reader, stubber = stubbed
+    stubber.add_response("scan", {"Items": SHARED}, SCAN)
+    scan = scan_table(reader, "t-1")
+    share_scan(reader, "t-1", scan)
+    found: list[dict] = []
+    read = scan_pages(reader, "t-1", found.extend, attributes=["pk", "n"], at_least=at_least)
+    assert ["".join(value for attribute in item.values() for value in attribute.values()) for item in found] == [*taken, "3"]
+    assert read == scan.read
+    assert scan_items_once(reader, "t-1") == (SHARED, scan.read)
+    stubber.assert_no_pending_responses()  # and one call more would have had no answer
+
+
+def test_a_scan_of_many_items_or_one_that_failed_is_not_shared(stubbed):
+    reader, stubber = stubbed
+    stubber.add_response("scan", {"Items": SHARED[:1] * 1001}, SCAN)
+    stubber.add_client_error("scan", "AccessDeniedException", "no")
+    for _ in range(2):
+        share_scan(reader, "t-1", scan_table(reader, "t-1"))
+    stubber.add_response("scan", {"Items": SHARED[1:2]}, SCAN)
+    assert scan_items_once(reader, "t-1")[0] == SHARED[1:2]

@@ -137,7 +137,7 @@ def test_an_hour_old_healthy_sandbox_is_healthy_and_nothing_is_read_twice_but_on
     tables = {spec["name"] for spec in table_specs()} - {Tables().readiness}
     compared = {("Scan", name) for name in tables}
     assert calls.repeated_reads() == compared | READ_ANEW.keys()
-    assert calls.by_operation(polled=POLLED) == CALLS | {"DescribeTable": len(tables) + 1, "Scan": 2 * len(compared) + 20}
+    assert calls.by_operation(polled=POLLED) == CALLS | {"DescribeTable": len(tables) + 1, "Scan": 2 * len(compared) + 8}
 
 
 #: What a run reads again with the same parameters, beside all tables before and after the canary, and why (docs/operating.md).

@@ -8,7 +8,7 @@ from phase5_ops.aws.dashboards import read_dashboards
 from phase5_ops.aws.iam import alarms_read, dashboards_read, metrics_read, runbook_read, tables_read
 from phase5_ops.aws.metrics import list_metric_sets, read_metric_data
 from phase5_ops.aws.runbook_source import read_runbook
-from phase5_ops.aws.tables import scan_items
+from phase5_ops.aws.tables import scan_items_once
 from phase5_ops.aws.topic_delivery import read_delivery
 from phase5_ops.ccnative.metrics import TOOL_METRICS
 from phase5_ops.ccnative.registry import REGISTERED_TOOLS, Registry, malformed_reads, registered_tools
@@ -51,7 +51,7 @@ SOURCES = (
 def gather_registered_tools(run: RunContext, _tables: Tables) -> Registry:
     """The tools that must be there, from the registry table and the settings."""
     settings, observed_at = run.settings, run.now()
-    items, read = scan_items(run.reader, settings.tables.action_type_registry)
+    items, read = scan_items_once(run.reader, settings.tables.action_type_registry)
     return registered_tools(items, read, settings.tools, observed_at=observed_at)
 
 

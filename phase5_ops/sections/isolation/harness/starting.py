@@ -130,7 +130,7 @@ class _Starting:
         tables, reads = find_tables(run.reader, run.settings)
         self.reads += reads
         tenants = (configured.tenant_a, configured.tenant_b)
-        items, reads = read_items(run.reader, tables, Partitions(tenants, run.settings.probes.accounts))
+        items, reads = read_items(run.reader, tables, Partitions(tenants, run.settings.probes.accounts), shared=True)
         self.reads += reads
         self.rows = list(seen_items(tables, items, tenants))
         self.context["tables"] = [_table_entry(table, len(items[table.name])) for table in tables]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.aws.tables import describe_table_once, scan_table
+from phase5_ops.aws.tables import describe_table_once, scan_table, share_scan
 from phase5_ops.ccnative.keys import BARE_TENANT_TABLES, ExecutionScope, plain
 from phase5_ops.evidence.table import DeclaredTable, GatheredTable
 from phase5_ops.probing.dynamo import query_partition
@@ -85,13 +85,15 @@ def find_tables(reader: AwsReader, settings: Settings) -> tuple[list[PlatformTab
 
 
 def read_items(
-    reader: AwsReader, tables: Sequence[PlatformTable], partitions: "Partitions"
+    reader: AwsReader, tables: Sequence[PlatformTable], partitions: "Partitions", *, shared: bool = False
 ) -> tuple[dict[str, list[Item]], list[Read]]:
-    """The items of each table, by its name: all, or those of the partitions."""
+    """The items of each table, by its name: all, or those of the partitions. `shared`: other assets of the run may take them."""
 
     def one(table: PlatformTable) -> tuple[list[Item], list[Read]]:
         if table.whole:
             answer = scan_table(reader, table.name)
+            if shared:
+                share_scan(reader, table.name, answer)
             return answer.items("Items"), [answer.read]
         return _of_partitions(reader, table, partitions)
 
