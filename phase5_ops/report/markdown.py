@@ -1,13 +1,14 @@
 """The readiness document as Markdown, fit to commit: the user's checklist page filled in, then findings and what the run was."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import groupby
 
 from phase5_ops.checklist import ROW_OF_ID
 from phase5_ops.evidence.result import EvidenceEntry, RowEntry
 from phase5_ops.report.document import ReadinessDocument, candidate_line, headline, judged_line, waiver_line
 from phase5_ops.report.formats.plain import one_line, web_link
+from phase5_ops.report.release import LEFT_OUT
 from phase5_ops.report.worst import SHOWN, first_lines, more, worst_findings
 from phase5_ops.verdict import Verdict
 
@@ -24,25 +25,66 @@ _ROLES = {"S.1": "eng-reliability", "S.2": "ops-sre", "S.3": "security-complianc
 _MARKUP = re.compile(r"[\\`*\[|~]|<|&(?=[#\w]+;)")
 _ENTITIES = {"<": "&lt;", "&": "&amp;"}
 
-#: Bytes of a page: GitHub takes 1 MiB as the summary of a step, and shows none that is larger.
-LARGEST = 1_000_000
+#: Characters of a page: GitHub takes no longer comment on a pull request or issue. The summary of a step may have 1 MiB.
+LARGEST = 65_536
 _SHOWN = (SHOWN, 10, 3)  # findings of a row, fewer where a page would be larger
+_NOTE = 400  # characters of a sentence that says what is not shown
+_WHOLE = "`--format json` has all"
 
 
 def render(document: ReadinessDocument) -> str:
     """Headline, the checklist page, what keeps a candidate closed, rows, findings row by row, waivers, and what the run was.
 
-    Of each row the worst findings, so many that the page fits into the summary of a job on GitHub.
+    Of each row the worst findings, so many that GitHub takes the page as a comment. Where three of each row are too many, the
+    mildest rows have none, and what is still too long ends with a whole line; the page says so.
     """
     for most in _SHOWN:
-        page = _rendered(document, most)
-        if len(page.encode("utf-8", "surrogatepass")) <= LARGEST:
-            break
-    return page
+        parts = _Parts(document, most)
+        if len(page := parts.page()) <= LARGEST:
+            return page
+    return _cut(parts.page(parts.too_much()))
 
 
-def _rendered(document: ReadinessDocument, most: int) -> str:
-    """The page with at most so many lines of each list."""
+class _Parts:
+    """A page with at most so many lines of each list, its findings row by row."""
+
+    def __init__(self, document: ReadinessDocument, most: int) -> None:
+        found = [entry for entry in (*document.rows, *document.extra_checks) if entry.findings]
+        self._head, self._tail = _head(document, most), _tail(document, most)
+        self._findings = [(entry, _findings(entry, most)) for entry in found]
+
+    def page(self, without: Collection[str] = ()) -> str:
+        """The text, without the findings of the checks named."""
+        lines = [*self._head, "", "## Findings", ""]
+        lines += [line for entry, about in self._findings if entry.check not in without for line in about]
+        if without:
+            left = [entry for entry, _ in self._findings if entry.check in without]
+            count = sum(len(entry.findings) + int(entry.facts.get(LEFT_OUT, 0)) for entry in left)
+            rows = ", ".join(entry.id for entry in left)
+            lines += [f"Not shown here are the findings of {len(left)} rows, {count:,} in all ({rows}): {_WHOLE}.", ""]
+        return "\n".join([*lines, *([] if self._findings else ["None.", ""]), *self._tail])
+
+    def too_much(self) -> set[str]:
+        """The checks whose findings do not fit into a page, the mildest first."""
+        every = {entry.check for entry, _ in self._findings}
+        room = LARGEST - _NOTE - len(self.page(every))
+        for entry, about in sorted(self._findings, key=lambda each: -each[0].verdict.severity):
+            if (size := sum(len(line) + 1 for line in about)) <= room:
+                room -= size
+                every.remove(entry.check)
+        return every
+
+
+def _cut(page: str) -> str:
+    """The page up to its last line that fits."""
+    if len(page) <= LARGEST:
+        return page
+    kept = page[: LARGEST - _NOTE].rpartition("\n")[0]
+    return f"{kept}\n\nThe page ends here, {page.count(chr(10)) - kept.count(chr(10)):,} lines early: {_WHOLE}.\n"
+
+
+def _head(document: ReadinessDocument, most: int) -> list[str]:
+    """What stands before the findings."""
     of = f"{document.release} in {document.environment}" if document.release else document.environment
     url = document.candidate.url if document.candidate else None
     run = f"run {_linked(document.run_id, url)}" if document.run_id else "no run"
@@ -63,32 +105,33 @@ def _rendered(document: ReadinessDocument, most: int) -> str:
     lines += ["## Rows", "", *_table(document.rows)]
     if document.extra_checks:
         lines += ["", "## Extra checks", "", *_table(document.extra_checks)]
-    lines += ["", "## Findings", ""]
-    found = [entry for entry in (*document.rows, *document.extra_checks) if entry.findings]
-    for entry in found:
-        lines += [
-            f"### {entry.id} {cell(entry.title)}",
-            "",
-            "| verdict | code | subject | expected | seen |",
-            "|---|---|---|---|---|",
-        ]
-        findings = entry.findings if len(entry.findings) <= most else worst_findings(entry.findings, most)
-        lines += [
-            f"| {f.verdict} | `{f.code}` | {_linked(f.subject, f.link)} | {cell(f.expected)} | {cell(f.seen)} |" for f in findings
-        ]
-        if further := more(entry, len(findings)):
-            lines += ["", f"{cell(further)}."]
-        lines.append("")
-    if not found:
-        lines += ["None.", ""]
+    return lines
+
+
+def _findings(entry: RowEntry, most: int) -> list[str]:
+    """The worst findings of a row."""
+    lines = [f"### {entry.id} {cell(entry.title)}", "", "| verdict | code | subject | expected | seen |", "|---|---|---|---|---|"]
+    findings = entry.findings if len(entry.findings) <= most else worst_findings(entry.findings, most)
+    lines += [
+        f"| {f.verdict} | `{f.code}` | {_linked(f.subject, f.link)} | {cell(f.expected)} | {cell(f.seen)} |" for f in findings
+    ]
+    if further := more(entry, len(findings)):
+        lines += ["", f"{cell(further)}."]
+    return [*lines, ""]
+
+
+def _tail(document: ReadinessDocument, most: int) -> list[str]:
+    """What stands behind the findings."""
+    lines = []
     if document.waivers:
-        lines += ["## Waivers", "", *(f"- row {each['row']}: {cell(waiver_line(each))}" for each in document.waivers), ""]
+        waivers = [f"row {each['row']}: {waiver_line(each)}" for each in document.waivers]
+        lines += ["## Waivers", "", *(f"- {cell(line)}" for line in first_lines(waivers, most)), ""]
     if document.notices:
-        lines += ["## Notices", "", *(f"- {cell(notice)}" for notice in document.notices), ""]
+        lines += ["## Notices", "", *(f"- {cell(notice)}" for notice in first_lines(document.notices, most)), ""]
     calls = sum(document.reading.calls.values())
     cost = f"; {calls} AWS calls, {document.reading.cost_usd:.4f} USD at list price" if calls else ""
     lines += [f"Evidence `{document.evidence_digest}`, policy `{document.policy_digest}`{cost}.", ""]
-    return "\n".join(lines)
+    return lines
 
 
 def lines_of_rows(document: ReadinessDocument) -> dict[str, int]:

@@ -19,7 +19,7 @@ CHECK = "cost_reported_per_tenant"
 FURTHER = f"see verdicts/{CHECK}.json in the run's evidence folder"
 ALL_ROWS = ("1.1", "1.2", "1.3", "2.1", "2.2", "3.1", "3.2", "3.3", "4.1", "4.2", "5.1", "5.2")
 LIMITS = {  # bytes
-    Format.markdown: 1024**2,  # the summary of a step on GitHub
+    Format.markdown: 65_536,  # characters of a comment on GitHub; the summary of a step may have 1 MiB
     Format.html: 1024**2,  # what a browser opens at once; nobody's limit
     Format.junit: 1024**2,
     Format.sarif: 25 * 1024**2,  # GitHub takes 10 MB as gzip; this is unpacked
@@ -64,7 +64,7 @@ def test_other_lists_are_cut_too():
 @pytest.mark.parametrize("shown_as", [Format.markdown, Format.html, Format.junit])
 def test_a_page_shows_the_worst_and_says_how_many_more(large, shown_as):
     text = render(large, shown_as, RenderContext())
-    assert len(text.encode()) < LIMITS[shown_as]
+    assert len(text) <= LIMITS[shown_as]
     rows = [f"tenant-{n:05}" in text for n in range(100)]
     assert rows == [True] * (SHOWN - 2) + [False] * (100 - SHOWN + 2)
     for each in ("read_failed", "breaker_half_open", "and 9,950 more: see "):
@@ -77,11 +77,42 @@ def test_junit_names_the_file_of_the_rest(large):
     assert f"and 9,950 more: {FURTHER}" in failed.text.splitlines()
 
 
-def test_a_page_of_long_texts_fits_into_the_summary_of_a_job():
-    rows = [entry(row, *(finding("cost_missing", Verdict.FAIL, f"t-{n}", "s" * 2_000) for n in range(60))) for row in ALL_ROWS]
+def test_a_page_of_many_rows_shows_fewer_findings_of_each_and_fits_into_a_comment():
+    rows = [entry(row, *(finding("cost_missing", Verdict.FAIL, f"t-{n}", "s" * 300) for n in range(60))) for row in ALL_ROWS]
     text = markdown.render(document(*rows))
-    assert 100_000 < len(text.encode()) <= markdown.LARGEST < LIMITS[Format.markdown]
+    assert 30_000 < len(text) <= markdown.LARGEST == LIMITS[Format.markdown]
     assert text.count("and 50 more") == len(ALL_ROWS)
+
+
+def test_a_page_of_long_texts_leaves_out_whole_rows_the_mildest_first_and_says_which():
+    rows = [
+        entry(
+            row,
+            *(finding("cost_missing", Verdict.ERROR if row == "5.2" else Verdict.FAIL, f"t-{n}", "s" * 4_000) for n in range(60)),
+        )
+        for row in ALL_ROWS
+    ]
+    text = markdown.render(document(*rows))
+    assert 40_000 < len(text) <= markdown.LARGEST
+    shown = [row for row in ALL_ROWS if f"\n### {row} " in text.split("## Findings")[1]]
+    left = [row for row in ALL_ROWS if row not in shown]
+    assert "5.2" in shown
+    assert 1 < len(shown) < len(ALL_ROWS)
+    assert text.count("and 57 more") == len(shown)
+    said = f"the findings of {len(left)} rows, {len(left) * 60} in all ({', '.join(left)}): `--format json` has all."
+    assert said in text
+    assert text.rstrip().splitlines()[-1].startswith("Evidence ")
+
+
+def test_a_page_that_is_too_long_without_any_finding_ends_with_a_whole_line_and_says_so():
+    notices = ["n" * 30_000] * 4
+    whole = markdown._tail(document(notices=notices), 3)
+    text = markdown.render(document(entry("5.2"), notices=notices))
+    assert len(text) <= markdown.LARGEST
+    *page, _, last, _ = text.split("\n")
+    assert page[-1] == whole[2] == f"- {'n' * 30_000}"
+    assert last.startswith("The page ends here, ")
+    assert last.endswith(" lines early: `--format json` has all.")
 
 
 def test_code_scanning_gets_no_more_results_than_it_shows(large, monkeypatch):
