@@ -1,20 +1,11 @@
-"""What the gate does with every fault scenario, for real: `python benchmarks/gate_scenarios.py [name ...]`.
+"""What becomes of the candidate of a fault scenario, for real, in this process.
 
-For each scenario a sandbox is started, a candidate registered, and what the sensor's ticks ask for is run in this process: the
-readiness run with all rows, and a promotion if one is asked for. Three people try to sign as soon as the run is over. Prints a
-line for each scenario: what became of the candidate, the rows that the tick named, seconds. A scenario that turns a row into
-something that blocks must never be promoted, and the tick must name each such row with its code; one that only warns is signed
-and promoted, as the policy says. Ends with 1 if anything was otherwise.
+A candidate is registered, and what the sensor's ticks ask for is run: the readiness run with all rows, and a promotion if one is
+asked for. Three people try to sign as soon as the run is over.
 """
 
-import logging
-import os
-import sys
-import tempfile
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import boto3
 import dagster as dg
@@ -31,12 +22,10 @@ from phase5_ops.gate.inputs.read import DecidingSession
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import Refused, open_session
 from phase5_ops.gate.state.items import Fate
-from phase5_ops.sandbox.scenarios.catalogue import all_scenarios, named
 from phase5_ops.sandbox.scenarios.registry import Scenario
 from phase5_ops.sandbox.server import Sandbox
-from phase5_ops.settings import Settings, load_settings
+from phase5_ops.settings import Settings
 
-NOW = "2026-11-23T12:00:00Z"
 RELEASE = Release("r-1", "sha256:" + "d" * 64, "sandbox")
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 SIGNER = "arn:aws:iam::123456789012:role/phase5-signer-x"
@@ -107,46 +96,3 @@ def problems(scenario: Scenario, outcome: Outcome) -> list[str]:
     if not closing and not outcome.promoted:
         found.append("not promoted although it only warns")
     return found
-
-
-def judged(scenario: Scenario) -> bool:
-    """Tries one scenario and prints its line; whether all was as it must be."""
-    began, before = time.perf_counter(), dict(os.environ)
-    with tempfile.TemporaryDirectory(prefix="phase5-scenario-") as folder:
-        os.environ |= {
-            "PHASE5_NOW": NOW,
-            "PHASE5_READING__MAX_ATTEMPTS": "2",
-            "PHASE5_READING__DEADLINE_SECONDS": "600",
-            "PHASE5_STATE_DIR": str(Path(folder)),
-        }
-        try:
-            with Sandbox(scenario.name) as sandbox:
-                os.environ |= sandbox.exports()
-                outcome = tried(sandbox, load_settings())
-        finally:
-            os.environ.clear()
-            os.environ |= before
-    wrong = problems(scenario, outcome)
-    turned = ", ".join(f"{row} {verdict} {code}" for row, (verdict, code) in scenario.turns.items())
-    mark = "ok  " if not wrong else "BAD "
-    print(
-        f"{mark} {scenario.name:<42} {outcome.fate:<14} promoted {outcome.promoted!s:<5} signed {outcome.signed}"
-        f"  {time.perf_counter() - began:5.1f} s  {turned} {'; '.join(wrong)}",
-        flush=True,
-    )
-    if wrong:
-        print("     " + "\n     ".join(outcome.said[:8]), flush=True)
-    return not wrong
-
-
-def main(names: list[str]) -> None:
-    """Tries the scenarios of these names, or every one that turns a row."""
-    logging.disable(logging.WARNING)
-    chosen = [named(name) for name in names] or [scenario for scenario in all_scenarios() if scenario.turns]
-    good = [judged(scenario) for scenario in chosen]
-    print(f"{sum(good)} of {len(good)} scenarios as they must be")
-    sys.exit(0 if all(good) else 1)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
