@@ -77,11 +77,7 @@ class Desk:
 
     @classmethod
     def on(cls, session: boto3.Session, state_dir, **changes) -> "Desk":
-        kms = session.client("kms")
-        for alias in kms.list_aliases()["Aliases"]:
-            if alias["AliasName"].startswith("alias/phase5-"):
-                kms.delete_alias(AliasName=alias["AliasName"])
-        _seed_signing_keys(kms)
+        _seed_keys(session)
         table = f"phase5-readiness-{uuid4().hex[:8]}"
         keys = ("pk", "sk")
         session.client("dynamodb").create_table(
@@ -174,6 +170,24 @@ class Desk:
             wall=lambda: now,
         )
         assert promote(door, release).promoted
+
+
+_keys: dict[str, Key] = {}
+
+
+def _seed_keys(session: boto3.Session) -> None:
+    """Keys of the gate and its roles; the first of a test's AWS are copies of those that were made first of all."""
+    kms, backend = session.client("kms"), kms_backends[ACCOUNT][session.region_name]
+    if _keys and not backend.keys:
+        backend.keys = _copied(_keys)
+        return
+    first = not backend.keys
+    for alias in kms.list_aliases()["Aliases"]:
+        if alias["AliasName"].startswith("alias/phase5-"):
+            kms.delete_alias(AliasName=alias["AliasName"])
+    _seed_signing_keys(kms)
+    if first:
+        _keys.update(_copied(backend.keys))
 
 
 @dataclass(frozen=True)
