@@ -1,15 +1,16 @@
 """Every planted fault of /replay is found by its row, whatever token, channel and effect; a healthy platform passes."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import product
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from phase5_ops.evidence.table import GatheredTable
 from phase5_ops.policy import ProbePolicy
-from phase5_ops.probing.canary_intent import intent_item, mentioned, new_intent_id
+from phase5_ops.probing.canary_intent import CanaryPlace, intent_item, mentioned, new_intent_id
 from phase5_ops.probing.request import HttpAnswer
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sandbox.control_center.planted_faults import ApiRoute, Effect, PlantedFault, TenantSource, Who, family, sensible
@@ -46,12 +47,17 @@ def plan_of(run_id: str) -> tuple[Probe, ...]:
 PLAN, NEXT_PLAN = plan_of("run-1"), plan_of("run-2")
 
 
+@cache
+def written(place: CanaryPlace, intent: str, *, expired: bool) -> Mapping[str, Any]:
+    """An intent, which each of these platforms has."""
+    return intent_item(place, intent, run_id="run", action_type="X", now=NOW, expired=expired)
+
+
 def answers_of(platform: MemoryPlatform, asked: Sequence[Probe]) -> Iterator[tuple[Probe, HttpAnswer]]:
     """The platform's answer to one probe after the other, once the intents of all are written."""
     expired = {probe.intent for probe in asked if probe.expired}
     for place, intent in intents_of(asked):
-        item = intent_item(place, intent, run_id="run", action_type="X", now=NOW, expired=intent in expired)
-        platform.tables.put(INTENTS, item)
+        platform.tables.put(INTENTS, written(place, intent, expired=intent in expired))
     for probe in asked:
         yield probe, platform.send(request_of(probe, TOKENS[probe.token]))
 
