@@ -257,7 +257,7 @@ def _base64(content: str | bytes) -> str:
 _cast, _query_table, _measure = DynamoType.cast_value.fget, Table.query, DynamoType.size
 _project_any = Item.project
 _to_dynamo, _from_dynamo = TypeSerializer(), TypeDeserializer()
-_QUERY = signature(Table.query)
+_INDEX_NAME = [*signature(Table.query).parameters].index("index_name") - 2  # its place after the table and the key
 
 
 def _cast_value(self: DynamoType) -> Any:  # noqa: ANN401 - as Python has it
@@ -365,8 +365,8 @@ def _all_items(self: Table) -> list[Item]:
 
 
 def _query(self: Table, hash_key: DynamoType | None, *conditions: Any, **named: Any) -> Any:  # noqa: ANN401 - as moto answers
-    asked = _QUERY.bind(self, hash_key, *conditions, **named).arguments
-    if asked.get("index_name") or hash_key is None:
+    by_index = named.get("index_name") or any(conditions[_INDEX_NAME : _INDEX_NAME + 1])
+    if by_index or hash_key is None:
         return _query_table(self, hash_key, *conditions, **named)
     partition = copy.copy(self)
     partition.items = {hash_key: self.items[hash_key]} if hash_key in self.items else {}
