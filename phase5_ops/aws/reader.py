@@ -13,7 +13,7 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -337,6 +337,15 @@ class AwsReader:
         self.meter.add(name, seconds=self._monotonic() - clock_started)
         read = Read(name, resource, status, message, came, iso(started), iso(datetime.now(UTC)))
         return Answer(pages, read)
+
+    @contextmanager
+    def not_reading(self) -> Iterator[None]:
+        """What takes its time in this block, and has a limit of its own, does not use up the time for reading."""
+        began = self._monotonic()
+        try:
+            yield
+        finally:
+            self._ends += self._monotonic() - began
 
     def bounded(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the call returns
         """Runs `call` no longer than the deadline allows; a call still running then is left behind in its daemon thread."""

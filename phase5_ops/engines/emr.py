@@ -114,7 +114,8 @@ def run_job(step: object, settings: Settings, reader: AwsReader, name: str, orde
     order = json.loads(json.dumps(order))
     client, followed = pipes.emr_client(settings, reader)
     try:
-        done = client.run(context=step, start_job_run_params=job_params(settings.engine.spark, name), extras={"order": order})
+        with reader.not_reading():  # a job takes minutes, for which there is `engine.spark.minutes`
+            done = client.run(context=step, start_job_run_params=job_params(settings.engine.spark, name), extras={"order": order})
         reports = done.get_custom_messages()
     except Exception as error:
         raise SparkJobFailed(f"{followed.told}; {describe_failure(error)[1]}") from error

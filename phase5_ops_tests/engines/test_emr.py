@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from dagster._core.pipes import utils as pipes_utils
 from moto import mock_aws
 
-from phase5_ops.aws.reader import AwsReader
+from phase5_ops.aws.reader import AwsReader, DeadlineExceeded
 from phase5_ops.engines import pipes
 from phase5_ops.engines.emr import FollowedJobs, SparkJobFailed, job_params, job_statements, run_job
 from phase5_ops.engines.partials import json_digest
@@ -148,13 +148,32 @@ class Done:
 def test_the_result_of_another_input_is_none(monkeypatch: pytest.MonkeyPatch, reports: list[dict[str, str]], why: str):
     monkeypatch.setattr(pipes, "emr_client", lambda *_: (Done(*reports), FollowedJobs(None, 1)))
     with pytest.raises(SparkJobFailed, match=why):
-        run_job(object(), settings_with(), None, "a job", ORDER)
+        run_job(object(), settings_with(), AwsReader(ReadingSettings()), "a job", ORDER)
 
 
 def test_what_a_job_reports_of_this_order_is_returned(monkeypatch: pytest.MonkeyPatch):
     report = {"order": json_digest(ORDER), "index": "x"}
     monkeypatch.setattr(pipes, "emr_client", lambda *_: (Done(report), FollowedJobs(None, 1)))
-    assert run_job(object(), settings_with(), None, "a job", ORDER) == report
+    assert run_job(object(), settings_with(), AwsReader(ReadingSettings()), "a job", ORDER) == report
+
+
+def test_the_time_that_a_job_takes_is_not_taken_from_reading(monkeypatch: pytest.MonkeyPatch):
+    clock = [0.0]
+
+    class Slow(Done):
+        def run(self, **_: object) -> "Done":
+            clock[0] += 3000
+            return self
+
+    reader = AwsReader(ReadingSettings(deadline_seconds=100), monotonic=lambda: clock[0])
+    monkeypatch.setattr(pipes, "emr_client", lambda *_: (Slow({"order": json_digest(ORDER)}), FollowedJobs(None, 60)))
+    clock[0] = 60
+    run_job(object(), settings_with(), reader, "a job", ORDER)
+    clock[0] += 39
+    assert reader.bounded(lambda: "read") == "read"
+    clock[0] += 2
+    with pytest.raises(DeadlineExceeded):
+        reader.bounded(lambda: "read")
 
 
 def test_outside_a_step_no_job_is_started():
