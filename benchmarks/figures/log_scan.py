@@ -137,7 +137,7 @@ def _plain(name: str, ids: str, prepare: Callable[[int, Path], None], at_most: f
     )
 
 
-def _archives(name: str, what: str, packing: str, write: Write = _as_lines) -> Figure:
+def _archives(name: str, what: str, packing: str, write: Write, sizes: tuple[int, ...]) -> Figure:
     unpacker = f"{packing} -dc | rg"
     return Figure(
         name=name,
@@ -145,7 +145,7 @@ def _archives(name: str, what: str, packing: str, write: Write = _as_lines) -> F
         measures=f"{_MEASURES} The ids have one shape; the logs are {what}, in eight files; sizes are those of the unpacked logs."
         f" `{packing} -dc` unpacks the files one after the other, while {_BESIDE}.",
         unit="MB",
-        sizes=(320, 1280),
+        sizes=sizes,
         small=1,
         sides=(Side(_SCAN, partial(scan, scanned=_ARCHIVES)),),
         reference=Side(unpacker, partial(unpack_and_ripgrep, packing)),
@@ -158,8 +158,8 @@ def _archives(name: str, what: str, packing: str, write: Write = _as_lines) -> F
 FIGURES = (
     _plain("log-scan", "one shape", write_one_shape, 1.0),
     _plain("log-scan-mixed", "mixed shapes", write_mixed_shapes, 0.5),
-    _archives("log-scan-archives-gzip", "lines packed by gzip", "gzip"),
-    _archives("log-scan-archives-zstd", "lines packed by zstd", "zstd"),
-    _archives("log-scan-s3-export", "exports of CloudWatch Logs to S3", "gzip", _as_export),
-    _archives("log-scan-firehose", "objects of Firehose, documents without line ends between them", "gzip", _as_firehose),
+    _archives("log-scan-archives-gzip", "lines packed by gzip", "gzip", _as_lines, (320, 1280)),
+    _archives("log-scan-archives-zstd", "lines packed by zstd", "zstd", _as_lines, (320, 1280)),
+    _archives("log-scan-s3-export", "exports of CloudWatch Logs to S3", "gzip", _as_export, (1280,)),
+    _archives("log-scan-firehose", "objects of Firehose, documents without line ends between them", "gzip", _as_firehose, (320,)),
 )

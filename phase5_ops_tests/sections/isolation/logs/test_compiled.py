@@ -1,5 +1,6 @@
 """The compiled loops find what the operations on whole arrays find, in the same order, whatever the text."""
 
+import io
 from dataclasses import fields
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from phase5_ops.input_files import packed_text
+from phase5_ops.input_files import log_parts, packed_text
+from phase5_ops.input_files.log_parts import LogParts
 from phase5_ops.sections.isolation.logs import attribution, tokens
 from phase5_ops.sections.isolation.logs.attribution import OwnerTable
 from phase5_ops.sections.isolation.logs.dictionary import TenantDictionary
@@ -76,6 +78,8 @@ def blocks(draw: st.DrawFn) -> tuple[bytes, list[str], int, int]:
 @example((b"", ["acme"], 0, 0))
 @example((b'"tenant_id":"trace_id":"acme.b"', ["acme", "trace_id"], 0, 31))
 @example((b'"signalId":"exec-ai_1-x","signalId":"exec-"', ["acme"], 0, 43))
+@example((b" " * 8_170 + b'"tenantId":"acme"\nacme acme-eu ' * 300, ["acme", "acme-eu"], 8_171, 17_000))
+@example((b" " * 8_170 + b'"tenantId":"acme"\nacme \xc3\xa4acme acme.' * 300, ["acme", "acme."], 0, 17_000))
 def test_both_engines_find_the_same(case: tuple[bytes, list[str], int, int]):
     data, ids, begin, stop = case
     dictionary = TenantDictionary(tuple(ids), frozenset({0}))
@@ -117,5 +121,39 @@ def test_the_quick_look_for_packed_data_is_the_same(pieces: list[bytes]):
     quick.load()
     try:
         assert packed_text._may_begin(text) == arrays
+    finally:
+        quick.loaded = None
+
+
+LINES = [
+    b"\n",
+    b"{",
+    b"[",
+    b'"',
+    b'{"logGroup":',
+    b'{"events":[]}',
+    b"[2",
+    b"{9",
+    b"\r\n",
+    b"\xef\xbb\xbf{",
+    b"text ",
+    b" ",
+    b"\xbb",
+]
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=12), st.sampled_from([0, 4_090, 4_094, 8_190]), st.booleans(), st.booleans())
+def test_the_quick_look_for_documents_finds_the_same_beginning(pieces: list[bytes], before: int, line_start: bool, passed: bool):
+    chunk = b"x" * before + b"".join(pieces) + b"y"
+
+    def first() -> int | None:
+        parts = LogParts(io.BytesIO(), lookbehind=0, lookahead=0)
+        parts._line_start, parts._passed = line_start, passed
+        return parts._beginning(chunk)
+
+    arrays, quick = first(), log_parts.BYTE_LOOPS
+    quick.load()
+    try:
+        assert first() == arrays
     finally:
         quick.loaded = None
