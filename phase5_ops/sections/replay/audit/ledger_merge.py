@@ -82,7 +82,7 @@ def merged(files: Sequence[FileParts], name: str, *, whole: bool = True) -> Merg
         ledger.malformed += part.malformed[: MALFORMED_KEPT - len(ledger.malformed)]
         if part.newest is not None and (ledger.newest is None or part.newest > ledger.newest):
             ledger.newest = part.newest
-    entries = _Entries(files)
+    entries = _MergedEntries(files)
     changes = _Changes(parts)
     repeats = entries.drop_repeats()
     entries.settle_conflicts(ledger, changes)
@@ -121,7 +121,7 @@ class _Changes:
         return sorted(self.found.values(), key=lambda change: change[:3])
 
 
-class _Entries:
+class _MergedEntries:
     """The packed entries of all parts; `kept` tells which of them count."""
 
     def __init__(self, files: Sequence[FileParts]) -> None:
