@@ -57,6 +57,11 @@ def sound() -> tuple[GateDrill, tuple[Decision, ...]]:
     return drill(POLICY, NOW, gate=noting), tuple(decisions)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _held_before_a_rule_is_broken() -> None:
+    sound()
+
+
 def drilled_but(**changes: object) -> GateDrill:
     """The drill of a gate that decides as this one, with these changes of each decision."""
     decisions = iter(sound()[1])
