@@ -7,6 +7,7 @@ from pathlib import Path
 
 import boto3
 import dagster as dg
+import pyarrow as pa
 import pytest
 
 from phase5_ops.aws.s3.input_objects import S3Location
@@ -73,6 +74,10 @@ def row(settings: Settings) -> str:
     return found.model_dump_json(exclude={"observed_at"})
 
 
+def zstd(content: bytes) -> bytes:
+    return bytes(pa.compress(content, codec="zstd", asbytes=True))
+
+
 def put_logs() -> None:
     """Files whose last line has the trace of the next file, which says whose it is; packed and not, and one that is damaged."""
     dynamodb, s3, at = boto3.client("dynamodb"), boto3.client("s3"), "2026-11-23T09:00:00.000Z"
@@ -83,7 +88,8 @@ def put_logs() -> None:
         other = {"trace_id": f"trace-{number + 1}", "tenant_id": ids[2]}
         lines = [logged(at, "INFO", "Tool", f"line {n}", own) for n in range(5)] + [logged(at, "INFO", "Tool", "mail", other)]
         content = "\n".join(lines).encode()
-        s3.put_object(Bucket="kept", Key=f"logs/{number}", Body=gzip.compress(content) if number % 2 else content)
+        packed = (content, gzip.compress(content), zstd(content), gzip.compress(content))[number]
+        s3.put_object(Bucket="kept", Key=f"logs/{number}", Body=packed)
     s3.put_object(Bucket="kept", Key="logs/broken.gz", Body=gzip.compress(b"a line\n" * 50)[:-9])
     for number in range(3):
         texts = {"pk": f"TENANT#{ids[number % 2]}", "sk": f"ENTRY#2026-11-23T08:59:00.000Z#entry-{number}"}
@@ -110,7 +116,8 @@ def test_exports_by_spark_give_what_the_command_gives(settings: Settings, monkey
     s3, entries = boto3.client("s3"), boto3.client("dynamodb").scan(TableName="cc-native-ledger")["Items"]
     for number in range(3):
         lines = "\n".join(json.dumps({"Item": item}) for item in entries[number::3])
-        s3.put_object(Bucket="kept", Key=f"ledger/{number}.json.gz", Body=gzip.compress(lines.encode()))
+        ending, pack = (("gz", gzip.compress), ("zst", zstd), ("gz", gzip.compress))[number]
+        s3.put_object(Bucket="kept", Key=f"ledger/{number}.json.{ending}", Body=pack(lines.encode()))
     s3.put_object(Bucket="kept", Key="ledger/9.json", Body=b'{"Item": {"pk": {"S": "broken')
     expected = file_audit.as_json(
         SCHEMA,
