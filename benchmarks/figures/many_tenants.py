@@ -107,7 +107,8 @@ FIGURES = (
             tenants, a tool for {TENANTS_A_TOOL} of them and a connector for {TENANTS_A_CONNECTOR}, which serves in a process
             of its own. Each tenant has an account with a budget, executions, log lines, entries and costs; a tool is called by
             a hundred tenants. Without Dagster, and without the probes, which are about two test tenants whatever the
-            size.""",
+            size. A round with 10,000 tenants takes longer than five minutes, most of it the sandbox's CloudWatch and bill:
+            docs/operating.md says what a whole run with so many came to.""",
         unit="tenants",
         sizes=(100, 500, 2_000),
         small=8,
