@@ -5,7 +5,7 @@ Resources can be swapped for tests and the sandbox through the arguments; nothin
 
 import gc
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -139,8 +139,21 @@ def last_evidence() -> set[str]:
     return {judging.asset for judging in JUDGING} | {evidence.name for evidence in EVIDENCE} - needed
 
 
-def build_defs(*, settings: Settings | None = None, run: RunContext | None = None) -> dg.Definitions:
+def judgings_of(gathered: Collection[str] | None) -> list[Judging]:
+    """Those whose judges find all that they read among these assets (None: all)."""
+    return [each for each in JUDGING if gathered is None or {each.asset, *each.also} <= set(gathered)]
+
+
+def build_defs(
+    *, settings: Settings | None = None, run: RunContext | None = None, gathered: Collection[str] | None = None
+) -> dg.Definitions:
     """The definitions of the location, by default with the settings of this process's environment and a context for each run.
+
+    Args:
+        settings: of everything.
+        run: the run that these definitions are for.
+        gathered: the assets of the run, where these are not all: checks that read more than them are left out, since Dagster runs
+            every check of an asset that it materializes.
 
     Raises:
         ConfigurationError: the settings are invalid.
@@ -149,7 +162,7 @@ def build_defs(*, settings: Settings | None = None, run: RunContext | None = Non
     kept = KeptResults()  # for all ticks of the sensor in this process
     by_hours = chosen.engine.log_scan == "dagster"
     assets = [evidence_asset(evidence) for evidence in (_on_hours(EVIDENCE) if by_hours else EVIDENCE)]
-    checks = [row_checks(judging) for judging in JUDGING]
+    checks = [row_checks(judging) for judging in judgings_of(gathered)]
     job = dg.define_asset_job(
         READINESS_JOB,
         selection=dg.AssetSelection.assets(*(evidence.name for evidence in EVIDENCE)),

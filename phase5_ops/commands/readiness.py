@@ -9,7 +9,7 @@ import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
 from phase5_ops.aws.tables import describe_table_once
-from phase5_ops.build import EVIDENCE, JUDGING, PROJECT, build_defs, evidence_for
+from phase5_ops.build import EVIDENCE, PROJECT, build_defs, evidence_for, judgings_of
 from phase5_ops.commands.in_process import run_in_process
 from phase5_ops.commands.state_folder import open_dagster, prepare_state_folder, raise_if_unusable
 from phase5_ops.context import RunContext, open_run
@@ -98,7 +98,7 @@ def _execute(run: RunContext, assets: set[str] | None, instance: dg.DagsterInsta
         KeyboardInterrupt: it was interrupted.
     """
     announce_steps(_number_of_steps(assets))
-    job = build_defs(settings=run.settings, run=run).resolve_job_def(READINESS_JOB)
+    job = build_defs(settings=run.settings, run=run, gathered=assets).resolve_job_def(READINESS_JOB)
     with nullcontext(instance) if instance else open_dagster(run.settings.state_dir) as chosen:
         result = run_in_process(job, chosen, run_id=run.run_id, assets=assets)
         if any(map(_interrupted, result.all_events)):
@@ -108,8 +108,7 @@ def _execute(run: RunContext, assets: set[str] | None, instance: dg.DagsterInsta
 
 def _number_of_steps(assets: set[str] | None) -> int:
     """How many tables are gathered and how many checks judged in a run of these assets (None: all)."""
-    gathered = {evidence.name for evidence in EVIDENCE if assets is None or evidence.name in assets}
-    return len(gathered) + sum(len(judging.judges) for judging in JUDGING if {judging.asset, *judging.also} <= gathered)
+    return len(EVIDENCE if assets is None else assets) + sum(len(judging.judges) for judging in judgings_of(assets))
 
 
 def _interrupted(event: dg.DagsterEvent) -> bool:
