@@ -157,16 +157,14 @@ def test_a_failure_of_the_program_itself_is_exit_2(capsys, monkeypatch):
 
 
 def test_demo_ends_with_the_exit_code_and_leaves_no_process(tmp_path: Path):
-    """Its probes, which take most of a run, are sent by the runs of the tests of them."""
-    environment = {**os.environ, "PHASE5_STATE_DIR": str(tmp_path / "state"), "PHASE5_PROBE_MODE": "off"}
-    command = [sys.executable, "-m", "phase5_ops.cli", "demo", "--no-ui", "--scenario", "breaker-open-under-traffic"]
-    command += ["--format", "json"]
+    environment = {**os.environ, "PHASE5_STATE_DIR": str(tmp_path / "state")}
+    command = [sys.executable, "-m", "phase5_ops.cli", "demo", "--no-ui", "--scenario", "breaker-open", "--format", "json"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     document = json.loads(done.stdout)
     verdicts = {row["id"]: row["verdict"] for row in document["rows"]}
     assert done.returncode == document["exit_code"] == 1
     assert {row: verdicts[row] for row in ("1.1", "1.2", "1.3", "2.1", "2.2")} == {
-        "1.1": "PASS", "1.2": "PASS", "1.3": "PASS", "2.1": "PASS", "2.2": "FAIL",
+        "1.1": "PASS", "1.2": "PASS", "1.3": "PASS", "2.1": "PASS", "2.2": "WARN",
     }  # fmt: skip
 
 

@@ -68,7 +68,8 @@ NOT_RUN = {
     "{aws,ccnative,cloudwatch,evidence,gate,probing}": "a part of this suite",
     ".ci/run": "it runs this suite",
     "pip install -e '.[bench]'": _INSTALLED,
-    "dagster job backfill -j log_scan_hours_job --from 2026-11-23-00:00 --to 2026-11-23-23:00 --noprompt": (
+    "dagster job backfill -w workspace.yaml -l phase5_ops -j log_scan_hours_job"
+    " --from 2026-11-23-00:00 --to 2026-11-23-23:00 --noprompt": (
         "a daemon launches its runs; sections/isolation/logs/engines/test_hours.py makes such runs"
     ),
     "dagster dev": "gate/test_end_to_end.py runs it as `phase5 ui` starts it",

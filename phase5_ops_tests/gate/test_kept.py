@@ -19,7 +19,7 @@ from phase5_ops.gate.inputs.dagster_records import rows_of
 from phase5_ops.gate.promotion.released import released
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.signing.stored_signatures import verified_sign_offs
-from phase5_ops.gate.state import table as state
+from phase5_ops.gate.state import item_table
 from phase5_ops.gate.state.items import (
     Lock,
     Noted,
@@ -120,12 +120,12 @@ def test_its_table_tells_what_was_promoted_what_the_gate_said_and_who_signed(kep
 
 def test_its_items_are_written_again_as_they_were(kept):
     seen = set()
-    for item in map(state._plain, json.loads((kept / "items.json").read_text(), object_hook=_with_bytes)):
+    for item in map(item_table._plain, json.loads((kept / "items.json").read_text(), object_hook=_with_bytes)):
         if item["sk"] == "CANDIDATE":
             assert candidate_item(candidate_in(item)) == item
         kind = next((kind for begin, kind in KINDS.items() if item["sk"].startswith(begin)), None)
         if kind is not None:
-            again = state._plain(state._typed(attributes(read(kind, item))))
+            again = item_table._plain(item_table._typed(attributes(read(kind, item))))
             assert again == {name: item[name] for name in again}
             seen.add(kind)
     assert seen == set(KINDS.values())
