@@ -64,7 +64,7 @@ def _overview_line(figure: Figure, result: FigureResult, side: str) -> str:
     before = last.before.get(side)
     cells += ["" if before is None or mine is None else _times(ratio(mine, before, quantity)) for quantity in _TIMES]
     cells.append("; ".join(_judged(figure, target, result) for target in figure.targets) if side == figure.sides[0].name else "")
-    return f"| {' | '.join(cells)} |"
+    return _row(cells)
 
 
 _TIMES: tuple[Quantity, Quantity] = ("cpu", "clock")
@@ -106,6 +106,11 @@ def _unmet(figure: Figure) -> str:
     return "; ".join(f"{target.says}: **not measured**" for target in figure.targets)
 
 
+def _row(cells: Iterable[str]) -> str:
+    """A row of a table; a command with a pipe stays in its cell."""
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
@@ -142,9 +147,9 @@ def _size_lines(found: SizeResult) -> Iterator[str]:
         times = (_seconds(side.values(quantity)) for quantity in _TIMES)
         held = f"{Spread.of(side.held_mib).median:,.0f}" if any(side.held_mib) else ""
         counts = ", ".join(f"{name} {count:,.10g}" for name, count in side.counts.items())
-        yield f"| {found.size:,} | {label} | {' | '.join(times)} | {_mib(side)} | {held} | {counts} |"
+        yield _row([f"{found.size:,}", label, *times, _mib(side), held, counts])
     for label, reason in found.absent.items():
-        yield f"| {found.size:,} | {label} | **not measured: {reason}** | | | | |"
+        yield _row([f"{found.size:,}", label, f"**not measured: {reason}**", "", "", "", ""])
 
 
 def _seconds(values: list[float]) -> str:

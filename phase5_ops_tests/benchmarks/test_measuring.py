@@ -1,6 +1,7 @@
 """Measuring itself: what is counted, what stops a figure, and what the page says of what could not be measured."""
 
 import mmap
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -126,6 +127,11 @@ def test_what_is_kept_is_read_again(tmp_path: Path):
     found = result(SizeResult(size=1, sides={"ours": side(1, 2, rows=3)}))
     keep(found, tmp_path)
     assert kept(tmp_path) == {FIGURE.name: found}
+
+
+def test_each_row_of_a_table_has_the_cells_of_its_head_also_where_a_command_has_a_pipe():
+    for lines in re.findall(r"(?:^\|.*\n)+", (ROOT / "docs" / "performance.md").read_text(encoding="utf-8"), re.MULTILINE):
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines.splitlines()}) == 1, lines
 
 
 def test_the_page_and_its_plots_are_those_of_the_kept_results():
