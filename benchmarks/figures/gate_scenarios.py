@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 from benchmarks.figure import Counts, Figure, Side, Work
 from benchmarks.figures.whole_run import NOW
@@ -34,15 +35,12 @@ def candidates(scenarios: int, _folder: Path) -> Iterator[Work]:
             promoted += outcome.promoted
         return {"candidates": len(chosen), "promoted, since the scenario only warns": promoted}
 
-    before = dict(os.environ)
     logging.disable(logging.WARNING)
-    os.environ |= {"PHASE5_NOW": NOW, "PHASE5_READING__MAX_ATTEMPTS": "2", "PHASE5_READING__DEADLINE_SECONDS": "600"}
     try:
-        yield work
+        with patch.dict(os.environ, PHASE5_NOW=NOW, PHASE5_READING__MAX_ATTEMPTS="2", PHASE5_READING__DEADLINE_SECONDS="600"):
+            yield work
     finally:
         logging.disable(logging.NOTSET)
-        os.environ.clear()
-        os.environ |= before
 
 
 FIGURES = (

@@ -8,6 +8,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 from benchmarks.figure import Counts, Figure, Side, Work
 from benchmarks.targets import linear
@@ -56,16 +57,10 @@ def served(tenants: int) -> Iterator[dict[str, str]]:
 @contextmanager
 def platform(tenants: int) -> Iterator[None]:
     """Points this process's environment to a platform with so many tenants, and to a new state folder."""
-    before = dict(os.environ)
-    os.environ["PHASE5_NOW"] = NOW
-    try:
-        with served(tenants) as exports, TemporaryDirectory(prefix="phase5-state-") as state:
-            os.environ |= {**exports, "PHASE5_STATE_DIR": state, "PHASE5_READING__DEADLINE_SECONDS": "3600"}
-            os.environ |= {"PHASE5_READING__READ_TIMEOUT_SECONDS": "300"}  # the sandbox makes a bill of many tenants slowly
-            yield
-    finally:
-        os.environ.clear()
-        os.environ |= before
+    with patch.dict(os.environ, PHASE5_NOW=NOW), served(tenants) as exports, TemporaryDirectory(prefix="phase5-state-") as state:
+        os.environ |= {**exports, "PHASE5_STATE_DIR": state, "PHASE5_READING__DEADLINE_SECONDS": "3600"}
+        os.environ |= {"PHASE5_READING__READ_TIMEOUT_SECONDS": "300"}  # the sandbox makes a bill of many tenants slowly
+        yield
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 from benchmarks.figure import Command, Counts, Figure, Side, Work
 from benchmarks.targets import times, times_before
@@ -29,17 +30,12 @@ def platform(now: str | None = NOW) -> Iterator[dict[str, str]]:
     """
     from phase5_ops.sandbox.process import sandbox_process
 
-    before = dict(os.environ)
-    with TemporaryDirectory(prefix="phase5-state-") as state:
+    with TemporaryDirectory(prefix="phase5-state-") as state, patch.dict(os.environ, PHASE5_STATE_DIR=state):
         os.environ.pop("PHASE5_NOW", None)
-        os.environ |= {"PHASE5_STATE_DIR": state} | ({"PHASE5_NOW": now} if now else {})
-        try:
-            with sandbox_process("healthy") as exports:
-                os.environ |= {**exports, "PHASE5_STATE_DIR": state}
-                yield dict(os.environ)
-        finally:
-            os.environ.clear()
-            os.environ |= before
+        os.environ |= {"PHASE5_NOW": now} if now else {}
+        with sandbox_process("healthy") as exports:
+            os.environ |= {**exports, "PHASE5_STATE_DIR": state}
+            yield dict(os.environ)
 
 
 def chosen(rows: int) -> list[str] | None:

@@ -18,6 +18,7 @@ from uuid import uuid4
 import dagster as dg
 
 from phase5_ops.build import WORDS, build_defs
+from phase5_ops.commands.in_process import QUIET
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import DIGEST_TAG, RELEASE_TAG
 from phase5_ops.files import sha256_of
@@ -156,8 +157,7 @@ class GateState:
         self.candidate(0, "first")
         (request,) = run_tick(self.sources(), None, datetime.now(UTC), WORDS).requests
         job = build_defs(settings=self._settings).resolve_job_def(str(request.job_name))
-        quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-        run_id = job.execute_in_process(run_config=quiet, tags=request.tags, instance=self._instance).run_id
+        run_id = job.execute_in_process(run_config=QUIET, tags=request.tags, instance=self._instance).run_id
         tick = run_tick(self.sources(), None, datetime.now(UTC), WORDS)
         if not any("FREEZE" in line for line in tick.lines):
             raise SystemExit(f"the sandbox is not ready to sign: {tick.lines}")

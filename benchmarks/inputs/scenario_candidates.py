@@ -13,6 +13,7 @@ import dagster as dg
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import WORDS, build_defs
 from phase5_ops.checklist import ROLES
+from phase5_ops.commands.in_process import QUIET
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import PROMOTION_JOB
 from phase5_ops.gate.approval.sign_off import registered, sign_off, signer, to_sign
@@ -27,7 +28,6 @@ from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings
 
 RELEASE = Release("r-1", "sha256:" + "d" * 64, "sandbox")
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 SIGNER = "arn:aws:iam::123456789012:role/phase5-signer-x"
 
 

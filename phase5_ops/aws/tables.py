@@ -39,19 +39,24 @@ def scan_items(reader: AwsReader, table: str, *, attributes: Sequence[str] = ())
     return answer.items("Items"), answer.read
 
 
+def _kept_as(table: str) -> str:
+    """The name under which a reader keeps the scan of a whole table."""
+    return f"scan {table}"
+
+
 def scan_items_once(reader: AwsReader, table: str) -> tuple[list[dict[str, Any]], Read]:
     """Like `scan_items`, for a table that several sections need and none changes: a run reads it once, unless that fails.
 
     The read tells when that was. The items are shared until the run ends: do not change them.
     """
-    answer = reader.once(f"scan {table}", lambda: scan_table(reader, table))
+    answer = reader.once(_kept_as(table), lambda: scan_table(reader, table))
     return answer.items("Items"), answer.read
 
 
 def share_scan(reader: AwsReader, table: str, scan: Answer) -> None:
     """Lets `scan_items_once` and `scan_pages` take this scan of the whole table; one of very many items is not kept so long."""
     if len(scan.items("Items")) <= _MOST_SHARED:
-        reader.share(f"scan {table}", scan)
+        reader.share(_kept_as(table), scan)
 
 
 def describe_table(reader: AwsReader, table: str) -> Answer:
@@ -102,7 +107,7 @@ def scan_pages(
     Returns:
         One read over all pages; if a page failed, `take` got the pages before it.
     """
-    if (shared := reader.shared(f"scan {table}")) is not None:
+    if (shared := reader.shared(_kept_as(table))) is not None:
         there = (item for item in shared.items("Items") if at_least is None or _is_at_least(item.get(at_least[0]), at_least[1]))
         take([{name: item[name] for name in attributes if name in item} for item in there])
         return shared.read

@@ -18,6 +18,7 @@ from phase5_ops.build import WORDS, build_defs
 from phase5_ops.checklist import ROW_OF_ID
 from phase5_ops.clock import iso
 from phase5_ops.commands import override, promote
+from phase5_ops.commands.in_process import QUIET
 from phase5_ops.commands.state_folder import open_dagster
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import PROMOTION_JOB
@@ -40,7 +41,6 @@ pytestmark = pytest.mark.slow
 
 PRODUCTION = "production"
 OLDER, RELEASE, NEWER = (Release(f"2026.11.{number}", f"sha256:{str(number) * 64}", PRODUCTION) for number in (2, 3, 4))
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 RUN = "run-of-the-drill"
 UNTIL = (datetime.now(UTC) + timedelta(days=3)).date().isoformat()
 WHY = f"--reason x --ticket O-1 --until {UNTIL}"

@@ -23,6 +23,7 @@ from moto.dynamodb.models.table import Table as MotoTable
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import WORDS, build_defs, evidence_for
 from phase5_ops.checklist import ROLES
+from phase5_ops.commands.in_process import QUIET
 from phase5_ops.commands.state_folder import prepare_state_folder
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import PROMOTION_ASSET, PROMOTION_JOB, READINESS_JOB
@@ -50,7 +51,6 @@ RELEASE = Release("r-1", "sha256:" + "d" * 64, "sandbox")
 PARAMETER = "/phase5/promoted"
 PEOPLE = dict(zip(ROLES, ("alice", "bob", "carol"), strict=True))
 TABLE = "phase5-readiness"
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass

@@ -13,6 +13,7 @@ import pytest
 from moto.dynamodb.models import Table, dynamodb_backends
 
 from phase5_ops.build import WORDS, build_defs
+from phase5_ops.commands.in_process import QUIET
 from phase5_ops.commands.state_folder import prepare_state_folder
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import ATTEMPT_TAG, PROMOTION_JOB, READINESS_JOB, SERIES_TAG
@@ -34,7 +35,6 @@ from phase5_ops_tests.gate.people import Desk
 pytestmark = pytest.mark.slow(30)
 
 RELEASE = Release("r-1", DIGEST, "sandbox")
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class Gate:

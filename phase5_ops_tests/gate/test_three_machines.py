@@ -14,6 +14,7 @@ import pytest
 
 from phase5_ops.build import WORDS, build_defs
 from phase5_ops.cli import app as cli
+from phase5_ops.commands.in_process import QUIET
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import PROMOTION_JOB
 from phase5_ops.gate.defs.sensor import Tick, run_tick
@@ -29,7 +30,6 @@ pytestmark = pytest.mark.slow
 
 NEWER = replace(RELEASE, name="r-1.2.4", digest="sha256:" + "e" * 64)
 MACHINES = ("gate", "pipeline", "signer")
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 WHY = ("--reason", "customers cannot log in", "--ticket", "INC-1", "--yes")
 
 

@@ -19,6 +19,7 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventL
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from phase5_ops.commands.in_process import QUIET
 from phase5_ops.commands.state_folder import packaged
 from phase5_ops.orchestration import sqlite_storage
 from phase5_ops.orchestration.sqlite_storage import KeptEventLogStorage
@@ -26,7 +27,6 @@ from phase5_ops_tests import made_once
 
 FULL, NORMAL = 2, 1  # https://www.sqlite.org/pragma.html#pragma_synchronous
 
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 OWN = {"storage": {"sqlite": {"base_dir": {"env": "DAGSTER_HOME"}}}, "telemetry": {"enabled": False}}
 
 

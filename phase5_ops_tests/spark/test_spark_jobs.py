@@ -7,7 +7,6 @@ from pathlib import Path
 
 import boto3
 import dagster as dg
-import pyarrow as pa
 import pytest
 
 from phase5_ops.aws.s3.input_objects import S3Location
@@ -23,6 +22,7 @@ from phase5_ops.sections.replay.audit.files import SCHEMA, audit_files
 from phase5_ops.sections.replay.audit.spark.assets import EXPORTS_ASSET, EXPORTS_JOB
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops_tests.conftest import NOW, standing
+from phase5_ops_tests.sections.isolation.logs.log_shapes import PACKINGS
 from phase5_ops_tests.spark.local_spark import LocalSpark, need_spark
 
 pytestmark = [pytest.mark.slow, pytest.mark.over_sockets]
@@ -74,10 +74,6 @@ def row(settings: Settings) -> str:
     return found.model_dump_json(exclude={"observed_at"})
 
 
-def zstd(content: bytes) -> bytes:
-    return bytes(pa.compress(content, codec="zstd", asbytes=True))
-
-
 def put_logs() -> None:
     """Files whose last line has the trace of the next file, which says whose it is; packed and not, and one that is damaged."""
     dynamodb, s3, at = boto3.client("dynamodb"), boto3.client("s3"), "2026-11-23T09:00:00.000Z"
@@ -88,7 +84,7 @@ def put_logs() -> None:
         other = {"trace_id": f"trace-{number + 1}", "tenant_id": ids[2]}
         lines = [logged(at, "INFO", "Tool", f"line {n}", own) for n in range(5)] + [logged(at, "INFO", "Tool", "mail", other)]
         content = "\n".join(lines).encode()
-        packed = (content, gzip.compress(content), zstd(content), gzip.compress(content))[number]
+        packed = (content, gzip.compress(content), PACKINGS["zstd"](content), gzip.compress(content))[number]
         s3.put_object(Bucket="kept", Key=f"logs/{number}", Body=packed)
     s3.put_object(Bucket="kept", Key="logs/broken.gz", Body=gzip.compress(b"a line\n" * 50)[:-9])
     for number in range(3):
@@ -116,7 +112,7 @@ def test_exports_by_spark_give_what_the_command_gives(settings: Settings, monkey
     s3, entries = boto3.client("s3"), boto3.client("dynamodb").scan(TableName="cc-native-ledger")["Items"]
     for number in range(3):
         lines = "\n".join(json.dumps({"Item": item}) for item in entries[number::3])
-        ending, pack = (("gz", gzip.compress), ("zst", zstd), ("gz", gzip.compress))[number]
+        ending, pack = (("gz", gzip.compress), ("zst", PACKINGS["zstd"]), ("gz", gzip.compress))[number]
         s3.put_object(Bucket="kept", Key=f"ledger/{number}.json.{ending}", Body=pack(lines.encode()))
     s3.put_object(Bucket="kept", Key="ledger/9.json", Body=b'{"Item": {"pk": {"S": "broken')
     expected = file_audit.as_json(

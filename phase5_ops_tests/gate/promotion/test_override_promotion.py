@@ -15,6 +15,7 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import WORDS, build_defs
 from phase5_ops.checklist import ROLES
 from phase5_ops.commands import override as override_command
+from phase5_ops.commands.in_process import QUIET
 from phase5_ops.commands.override import OverrideRequest
 from phase5_ops.commands.promote import wait
 from phase5_ops.context import open_run
@@ -81,7 +82,7 @@ class Incident:
 
     def launch(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
         job = build_defs(settings=self.settings).resolve_job_def(PROMOTION_JOB)
-        config = {**request.run_config, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+        config = {**request.run_config, **QUIET}
         return job.execute_in_process(config, instance=self.instance, tags=request.tags, raise_on_error=False)
 
     def at(self, moment: datetime) -> DecidingSession:
