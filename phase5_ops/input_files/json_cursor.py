@@ -13,6 +13,8 @@ from phase5_ops.input_files.written_twice import WrittenTwice, distinct
 _BLANKS = " \t\r\n\ufeff"  # a byte order mark may stand between joined files
 _NEAR_END = 16  # characters: a literal or an escape that the end of what was read cuts in two
 
+_BETWEEN_OBJECTS: tuple[str, ...] = ('}{"', '}\n{"')
+
 MOST_CHARACTERS = 64 << 20  # of one value
 
 
@@ -35,6 +37,7 @@ class JsonCursor:
         self._at = 0
         self._start = 0  # of what `back` may go back to
         self._ended = False
+        self._between = _BETWEEN_OBJECTS
         self.consumed = 0  # characters before `_text`
 
     @property
@@ -90,6 +93,26 @@ class JsonCursor:
         if self._at == len(self._text):
             self._more()
         return self._text[self._at : self._at + 1]
+
+    def to_next_object(self, most: int) -> str:
+        """The text from here to the end of an object that another one follows at once or on the next line.
+
+        What looks so within a string is taken for it, too. "" where there is none within `most` characters; it is not looked for
+        again then, since what stands between objects is the same throughout a stream.
+        """
+        for between in self._between:
+            while (end := self._text.find(between, self._at, self._at + most)) < 0:
+                if len(self._text) - self._at >= most or not self._more():
+                    break
+            else:
+                self._between = (between,)
+                return self._text[self._at : end + 1]
+        self._between = ()
+        return ""
+
+    def go_past(self, text: str) -> None:
+        """Goes past a text that `to_next_object` gave."""
+        self._at += len(text)
 
     def take(self, expected: str) -> None:
         """Goes past one of these characters.

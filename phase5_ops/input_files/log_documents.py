@@ -20,7 +20,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
+
+import orjson
 
 #: Members of a document whose lists may be too long for memory.
 LISTS = frozenset({"logEvents", "events"})
@@ -45,8 +47,7 @@ NOT_TOLD = -1
 csv.field_size_limit(64 << 20)  # a message may be long
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One log event: its stream, epoch milliseconds (`NOT_TOLD` where nothing says), and the message."""
 
     stream: str
@@ -97,6 +98,19 @@ def document_of(value: object, where: Where) -> Document | None:
     if isinstance(value, Mapping):
         return _of_object(value, where)
     return _of_list(value, where) if isinstance(value, list) and value else None
+
+
+def compact_envelope(text: bytes) -> Events | None:
+    """The events of a subscription's envelope in compact JSON, as CloudWatch Logs writes it; None for any other text.
+
+    Several times as fast as `document_of`. A text is taken only where it is exactly what is written of what was read from it:
+    then no member of it stands twice, and nothing was read otherwise than it is written.
+    """
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return _envelope(value) if isinstance(value, dict) and is_envelope(value) and orjson.dumps(value) == text else None
 
 
 def table_of(text: str) -> Document | None:
@@ -181,8 +195,11 @@ def _events(group: str, events: Iterable[Any]) -> Events:
 def _event(event: Mapping[str, Any], stream: str) -> Event:
     """The event; a message that is no text, and unknown members, are added to its message as JSON."""
     message, moment = event.get("message", ""), event.get("timestamp")
-    texts = [_shown(message), _unknown(event, _OF_EVENT)]
-    return Event(stream, moment if isinstance(moment, int) else NOT_TOLD, "\n".join(filter(None, texts)))
+    if not isinstance(moment, int):
+        moment = NOT_TOLD
+    if isinstance(message, str) and event.keys() <= _OF_EVENT:
+        return Event(stream, moment, message)
+    return Event(stream, moment, "\n".join(filter(None, [_shown(message), _unknown(event, _OF_EVENT)])))
 
 
 def _unknown(value: Mapping[str, Any], known: frozenset[str]) -> str:

@@ -19,7 +19,7 @@ from phase5_ops.input_files.archives import Block, blocks
 from phase5_ops.input_files.files import FileUnreadable, NotUnderstood, Readable, chunks_of, contents
 from phase5_ops.input_files.json_cursor import MOST_CHARACTERS, JsonCursor, NotJson
 from phase5_ops.input_files.late_module import BYTE_LOOPS
-from phase5_ops.input_files.log_documents import LISTS, Events, Where, document_of, table_of
+from phase5_ops.input_files.log_documents import LISTS, Events, Where, compact_envelope, document_of, table_of
 from phase5_ops.input_files.packed_text import packed_in
 
 CHUNK_BYTES = 2 << 20
@@ -234,7 +234,9 @@ class LogParts:
         cursor = JsonCursor(self._next_or_none)
         cursor.mark()
         while cursor.peek() in ("{", "["):
-            if not (yield from self._document(cursor, after_text=after_text)):
+            if not after_text and (envelope := _whole_envelope(cursor)):
+                yield from self._given([envelope])
+            elif not (yield from self._document(cursor, after_text=after_text)):
                 self._passed = True
                 break
             after_text = False
@@ -321,6 +323,17 @@ class LogParts:
         raw = text.encode("utf-8", "surrogateescape").replace(b"\n", EVENT_NEWLINE) + b"\n"
         yield Block(raw, 0, len(raw), ends_line=True, joined=lines)
         return True
+
+
+def _whole_envelope(cursor: JsonCursor) -> Events | None:
+    """Goes past a subscription's envelope that another document follows, and gives its events; None where none stands here."""
+    if _NAME_OF_EVENTS not in cursor.ahead(_NAMED_WITHIN):
+        return None
+    text = cursor.to_next_object(KEPT_CHARACTERS)
+    events = compact_envelope(text.encode("utf-8", "surrogateescape"))
+    if events:
+        cursor.go_past(text)
+    return events
 
 
 class _UnknownShape(Exception):

@@ -21,6 +21,7 @@ from phase5_ops.sections.isolation.logs.layers import LOOK_AROUND
 from phase5_ops.sections.isolation.logs.scan import Hits
 from phase5_ops.sections.isolation.logs.tokens import Ints
 
+_EVENT_NEWLINE = EVENT_NEWLINE.decode()
 MOST_HELD_EVENTS = 5_000
 #: Kinds of origins: lines of text, events of a file, events read from CloudWatch.
 TEXT, FILE, LIVE = "", "file", "live"
@@ -166,8 +167,11 @@ def _streams(events: Sequence[Event]) -> tuple[tuple[str, ...], Ints]:
 
 def _block(events: Sequence[Event]) -> Block:
     """The messages, one a line."""
-    texts = [event.message.rstrip("\r\n").encode("utf-8", "surrogatepass") for event in events]
-    raw = b"\n".join(text.replace(b"\n", EVENT_NEWLINE) for text in texts) + b"\n"
+    texts = [event.message.rstrip("\r\n") for event in events]
+    joined = "\n".join(texts)
+    if joined.count("\n") >= len(texts):
+        joined = "\n".join(text.replace("\n", _EVENT_NEWLINE) for text in texts)
+    raw = joined.encode("utf-8", "surrogatepass") + b"\n"
     return Block(raw, 0, len(raw), ends_line=True)
 
 
