@@ -14,6 +14,7 @@ from phase5_ops.commands.readiness import run_readiness
 from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
+from phase5_ops_tests import postgres
 from phase5_ops_tests.gate import warm_processes
 from phase5_ops_tests.made_once import made_once
 from phase5_ops_tests.sandbox.state.seeded_once import seeded_once
@@ -71,6 +72,13 @@ def warm_server() -> Iterator[None]:
     """See `warm_processes`: it would stay after the session."""
     yield
     warm_processes.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def postgres_server() -> Iterator[None]:
+    """See `postgres`: where a test started it, it ends with the session."""
+    yield
+    postgres.stop()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,6 +4,7 @@ Nothing of what is tested depends on it. What must not live here: anything that 
 """
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from email._policybase import Compat32
@@ -232,4 +233,5 @@ set_waiting = sqlite_storage._set_waiting
 
 def _not_awaited(connection: Any, _: Any) -> None:
     """No power cut threatens what a test stores: SQLite waits for no disk."""
-    connection.execute("PRAGMA synchronous = OFF")
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")

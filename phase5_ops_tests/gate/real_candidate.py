@@ -46,6 +46,7 @@ from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops_tests.conftest import NOW, clean
+from phase5_ops_tests.postgres import own_database, without_database
 
 RELEASE = Release("r-1", "sha256:" + "d" * 64, "sandbox")
 PARAMETER = "/phase5/promoted"
@@ -89,6 +90,11 @@ class World:
         if service not in self.clients:
             self.clients[service] = self.sandbox.session().client(service)
         return self.clients[service]
+
+    def end(self) -> None:
+        """Gives back what Dagster's storage takes."""
+        self.instance.dispose()
+        without_database(self.folder)
 
     def register(self, release: Release = RELEASE, **metadata: Any) -> None:
         event = dg.AssetMaterialization(candidates.ASSET, partition=release.name, metadata={"digest": release.digest, **metadata})
@@ -268,6 +274,7 @@ def opened_candidate(folder: Path) -> Iterator[PutBack]:
             def begin(monkeypatch: pytest.MonkeyPatch, state: Path, cursor: str | None = None) -> World:
                 for name, value in {**exports, "PHASE5_STATE_DIR": str(state), "DAGSTER_HOME": str(state)}.items():
                     monkeypatch.setenv(name, value)
+                own_database(state)
                 prepare_state_folder(state)
                 return World(sandbox, state, dg.DagsterInstance.get(), cursor, clients)
 

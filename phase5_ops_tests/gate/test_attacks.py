@@ -70,7 +70,7 @@ def again(tmp_path_factory):
 def world(again, monkeypatch, tmp_path):
     made = again(monkeypatch, tmp_path / "state")
     yield made
-    made.instance.dispose()
+    made.end()
 
 
 def own_run(world: World) -> str:
@@ -126,7 +126,7 @@ def after(kept_after, again, monkeypatch, tmp_path):
         def put_back(name: str) -> tuple[World, *tuple[str, ...]]:
             kept, run_ids = kept_after(name)
             made = again(monkeypatch, tmp_path / "after", kept)
-            ends.callback(made.instance.dispose)
+            ends.callback(made.end)
             return made, *run_ids
 
         yield put_back

@@ -31,6 +31,7 @@ from phase5_ops.settings import Settings, load_settings
 from phase5_ops_tests.conftest import clean, standing
 from phase5_ops_tests.gate.own_aws import DIGEST, NOW
 from phase5_ops_tests.gate.people import Desk
+from phase5_ops_tests.postgres import own_database
 
 pytestmark = pytest.mark.slow(30)
 
@@ -149,6 +150,7 @@ def surround(patch: pytest.MonkeyPatch, sandbox: Sandbox, state: Path) -> None:
     }
     for name, value in {**sandbox.exports(), **settings}.items():
         patch.setenv(name, value)
+    own_database(state)
     prepare_state_folder(state)
 
 

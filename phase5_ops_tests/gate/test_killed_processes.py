@@ -109,7 +109,7 @@ def again(tmp_path_factory):
 def world(again, monkeypatch, tmp_path):
     made = again(monkeypatch, tmp_path / "state")
     yield made
-    made.instance.dispose()
+    made.end()
 
 
 def end_of(act: Callable[..., None], at: int, *, after: bool = True, **arguments: Any) -> int:
@@ -234,6 +234,6 @@ def gathering_writes(again, tmp_path_factory) -> int:
     with pytest.MonkeyPatch.context() as patch:
         counted = again(patch, tmp_path_factory.mktemp("counted") / "state")
         writes = end_of(gathers, 99, tags={})
-        counted.instance.dispose()
+        counted.end()
     assert 8 < writes < 99
     return writes
