@@ -33,6 +33,7 @@ from phase5_ops.gate.defs.recording import record_changes
 from phase5_ops.gate.defs.stating import Describe, last_stated, state_document
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.inputs import dagster_records as check_state
+from phase5_ops.gate.inputs.candidate_events import candidate_events
 from phase5_ops.gate.inputs.read import DecidingSession, as_promoted, look_again, read_inputs
 from phase5_ops.gate.promotion.publication import begun
 from phase5_ops.gate.records import Decision, GateInputs, Outcome, ReadinessRun, Release, Waiver
@@ -104,7 +105,7 @@ def run_tick(session: DecidingSession, cursor: str | None, now: datetime, words:
         refuse_fixed_clock(session.settings, "the gate's sensor")
         session.pinned  # noqa: B018 - where the file of keys is not what it was, nothing is trusted and nothing is done
         _watch_overrides(session, tick, now)  # first: an incident waits for nothing else
-        tick.cursor = _register(session, cursor, tick)
+        tick.cursor = _register(session, cursor, tick, now)
         _work(session, tick, now, words)
     except (StateError, ConfigurationError, KeysError) as error:
         tick.lines.append(f"this tick stopped: {error}")
@@ -120,12 +121,11 @@ def _watch_overrides(session: DecidingSession, tick: Tick, now: datetime) -> Non
     tick.lines += lines
 
 
-def _register(session: DecidingSession, cursor: str | None, tick: Tick) -> str | None:
-    """Applies the events since the cursor; returns the cursor after the last one that was applied."""
+def _register(session: DecidingSession, cursor: str | None, tick: Tick, now: datetime) -> str:
+    """Applies the events since the cursor; returns the cursor for the next tick."""
     settings = session.settings
-    since = cursor
-    for event in check_state.candidate_events(session.instance, candidates.ASSET, cursor, _EVENTS_A_TICK):
-        since = str(event.storage_id)
+    events, following = candidate_events(session.instance, candidates.ASSET, cursor, _EVENTS_A_TICK, now)
+    for event in events:
         if event.at is None:
             tick.lines.append(f"refused an event: Dagster cannot read event {event.storage_id} again ({event.unreadable})")
             continue
@@ -145,7 +145,7 @@ def _register(session: DecidingSession, cursor: str | None, tick: Tick) -> str |
             elif how is Registered.NEW and candidate is not None:
                 tick.lines.append(f"registered {wanted.release.name} {wanted.release.digest}, series {candidate.series}")
             session.instance.add_dynamic_partitions(candidates.PARTITIONS, [wanted.release.name])
-    return since
+    return following
 
 
 def _work(session: DecidingSession, tick: Tick, now: datetime, words: SensorWords) -> None:

@@ -1,4 +1,4 @@
-"""The only place that reads Dagster's stored results: runs, check results and candidates' events, as plain facts.
+"""The only place that reads Dagster's stored results: runs and check results, as plain facts.
 
 What Dagster stores is not evidence, so nothing here decides; the records go to `row_state.py`, which tells what counts. Results
 are read from the event log of one run, in one query for all checks: the "latest" result of a check may be another run's, or one
@@ -7,7 +7,6 @@ or left empty, which keeps the gate closed. The tests of this module are the con
 changes.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -48,10 +47,9 @@ _METADATA = {"verdict": "verdict", "tables": "evidence_files", "policy_digest": 
 _MOST_EVENTS = 1000  # of one run; it plans and evaluates some thirty checks
 _MOST_OTHER_RUNS = 200  # of an environment since a candidate's own: a hundred candidates wait for signatures at a time
 _MOST_IDS = 500  # in one query
-_LONGEST_CURSOR = 18  # digits of a storage id
-_BEYOND = 10**_LONGEST_CURSOR  # every storage id
-_MOST_UNREADABLE = 10  # events that one look finds
-_MARGIN = timedelta(minutes=5)
+#: The storage's time of the last change of a run is not exactly its end; PostgreSQL has it in the time zone of the server,
+#: which may be twelve hours behind UTC.
+_MARGIN = timedelta(hours=12, minutes=5)
 
 
 def readiness_run(record: RunRecord) -> ReadinessRun:
@@ -321,7 +319,7 @@ def other_runs(
     runs = list(islice(_ended_since(instance, environment, since, seen), _MOST_OTHER_RUNS + 1))
     found = []
     for run in runs[:_MOST_OTHER_RUNS]:
-        if run.ended_at is None or run.ended_at < since or (run.facts.fixed_now and not allow_fixed_now):
+        if run.ended_at is None or (run.facts.fixed_now and not allow_fixed_now):
             continue
         found.append(OtherRun(run.facts.run_id, environment, run.ended_at, _rows(seen.results(run.facts))))
     if len(runs) > _MOST_OTHER_RUNS:  # even if those looked at are good: somebody may have made them to hide another
@@ -330,17 +328,17 @@ def other_runs(
 
 
 def _ended_since(instance: DagsterInstance, environment: str, since: datetime, seen: SeenRuns) -> Iterator[ReadinessRun]:
-    """The readiness runs of an environment that may have ended since a moment, newest first.
+    """The readiness runs of an environment that ended since a moment, newest first.
 
     Dagster is not asked for job and environment: it finds the runs that changed last by an index of theirs, and would read every
     past run for either.
     """
-    # the storage's time of the last change of a run is not exactly its end, so a little more is asked for
     wanted = RunsFilter(statuses=list(_OVER), updated_after=since - _MARGIN)
     last = None
     while run_ids := instance.get_run_ids(wanted, cursor=last, limit=_MOST_OTHER_RUNS + 1):
         for run in seen.named(run_ids):
-            if run.facts.job == run_tags.READINESS_JOB and run.facts.environment == environment:
+            ours = run.facts.job == run_tags.READINESS_JOB and run.facts.environment == environment
+            if ours and run.ended_at is not None and run.ended_at >= since:
                 yield run
         if len(run_ids) <= _MOST_OTHER_RUNS:
             return
@@ -385,84 +383,3 @@ def _count(text: str | None) -> int:
 def newest_finished(runs: Iterable[ReadinessRun]) -> ReadinessRun | None:
     """The run that ended last; None if none has ended."""
     return max((run for run in runs if run.ended_at is not None), key=lambda run: (run.ended_at, run.facts.run_id), default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class CandidateEvent:
-    """An event of the asset of candidates; anybody may have posted it, with any partition and metadata.
-
-    `unreadable` is the error that reading it ends with: Dagster stores metadata that it cannot read again. Nothing else is known
-    of such an event.
-    """
-
-    storage_id: int
-    partition: str | None
-    metadata: Mapping[str, object]
-    at: datetime | None
-    unreadable: str | None = None
-
-
-#: Reads the events between two storage ids, both excluded, oldest first and at most so many.
-_Read = Callable[[int, int, int], list[CandidateEvent]]
-
-
-def candidate_events(instance: DagsterInstance, asset: str, cursor: str | None, limit: int) -> list[CandidateEvent]:
-    """The materializations of the asset after the cursor, oldest first.
-
-    A cursor that is no storage id, or ahead of every event there is, was set by hand: then all are read again. An event that
-    cannot be read fails every read that it is part of; it is found and returned as unreadable, so that it hides no other.
-    """
-
-    def read(after: int, before: int, most: int) -> list[CandidateEvent]:
-        wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), after_storage_id=after, before_storage_id=before)
-        records = instance.fetch_materializations(wanted, limit=most, ascending=True).records
-        return [event for record in records if (event := _candidate_event(record)) is not None]
-
-    since = int(cursor) if cursor and cursor.isascii() and cursor.isdigit() and len(cursor) <= _LONGEST_CURSOR else 0
-    if not _fails(read, since - 1, _BEYOND, 1) and not read(since - 1, _BEYOND, 1):
-        since = 0
-    found: list[CandidateEvent] = []
-    for _ in range(_MOST_UNREADABLE):  # each costs some twenty reads, and a tick has its time; the next one goes on
-        if (room := limit - len(found)) <= 0:
-            break
-        try:
-            return [*found, *read(since, _BEYOND, room)]
-        except Exception as error:
-            unreadable = _first_unreadable(read, since, room)
-            if unreadable is None:
-                raise
-            found += read(since, unreadable, room)
-            found.append(CandidateEvent(unreadable, None, {}, None, type(error).__name__))
-            since = unreadable
-    return found
-
-
-def _first_unreadable(read: _Read, since: int, most: int) -> int | None:
-    """The storage id of the first event after `since` that fails reading; None where it is the storage that failed."""
-    if _fails(read, since, since + 1, most):  # there is no event in between
-        return None
-    reach = 1  # it is near, as a rule: doubling comes to it with fewer reads than halving all the ids there may be
-    while not _fails(read, since, since + reach, most):
-        if since + reach >= _BEYOND:
-            return None
-        reach *= 2
-    ends = range(since + 1, since + reach)
-    found = bisect_left(ends, True, key=lambda end: _fails(read, since, end, most)) + since
-    return found if _fails(read, found - 1, found + 1, 1) else None
-
-
-def _fails(read: _Read, after: int, before: int, most: int) -> bool:
-    try:
-        read(after, before, most)
-    except Exception:  # noqa: BLE001 - what a stranger's text does to the code that unpacks it can be anything
-        return True
-    return False
-
-
-def _candidate_event(record: dg.EventLogRecord) -> CandidateEvent | None:
-    materialization = record.asset_materialization
-    if materialization is None:
-        return None
-    metadata = {name: value.value for name, value in materialization.metadata.items()}
-    at = datetime.fromtimestamp(record.timestamp, UTC)
-    return CandidateEvent(record.storage_id, materialization.partition, metadata, at)

@@ -28,7 +28,7 @@ from phase5_ops.evidence.run_tags import DIGEST_TAG, RELEASE_TAG, SERIES_TAG
 from phase5_ops.gate.candidates import registration as candidates
 from phase5_ops.gate.candidates.dagster_http import DagsterWebserver, WebserverError
 from phase5_ops.gate.defs import sensor
-from phase5_ops.gate.inputs import dagster_records as check_state
+from phase5_ops.gate.inputs.candidate_events import candidate_events
 from phase5_ops.gate.inputs.read import DecidingSession
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state.items import Candidate, Fate
@@ -160,10 +160,12 @@ def gate(webservers, desk, monkeypatch) -> Iterator[Gate]:
 
 
 def newest_event(instance: dg.DagsterInstance, cursor: str | None) -> str | None:
-    """The newest event there is after this one, or else this one."""
-    while seen := check_state.candidate_events(instance, candidates.ASSET, cursor, 100):
-        cursor = str(seen[-1].storage_id)
-    return cursor
+    """The cursor behind the newest event there is after this one, or else this one."""
+    while True:
+        seen, following = candidate_events(instance, candidates.ASSET, cursor, 100, datetime.now(UTC))
+        if not seen:
+            return cursor
+        cursor = following
 
 
 def phase5(capsys: pytest.CaptureFixture[str], *arguments: str, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
@@ -306,7 +308,7 @@ def test_an_event_is_found_beside_those_that_came_before_and_after_it(webservers
     for each in pipelines:
         each.join()
     assert failures == []
-    events = check_state.candidate_events(gate.instance, candidates.ASSET, gate.cursor, 9)
+    events, _ = candidate_events(gate.instance, candidates.ASSET, gate.cursor, 9, datetime.now(UTC))
     assert sorted(event.metadata["by"] for event in events) == names
 
 

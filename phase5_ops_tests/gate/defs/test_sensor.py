@@ -24,6 +24,7 @@ from phase5_ops.gate.defs import sensor
 from phase5_ops.gate.defs.notification_watch import watch_notices
 from phase5_ops.gate.drill.cases import complete_inputs
 from phase5_ops.gate.inputs import dagster_records as check_state
+from phase5_ops.gate.inputs.candidate_events import candidate_events
 from phase5_ops.gate.inputs.read import DecidingSession, as_promoted
 from phase5_ops.gate.records import ReadinessRun, Release, RunFacts, RunState, Waiver
 from phase5_ops.gate.signing.kms import load_key
@@ -174,9 +175,9 @@ def test_a_cursor_that_stands_on_an_unreadable_event_is_no_reason_to_read_all_ag
     register(sources, "r-0")
     register(sources, "x", UNREADABLE[0])
     cursor = tick(sources).cursor
-    assert check_state.candidate_events(sources.instance, candidates.ASSET, cursor, 9) == []
+    assert candidate_events(sources.instance, candidates.ASSET, cursor, 9, datetime.now(UTC))[0] == []
     register(sources, "r-2")
-    (event,) = check_state.candidate_events(sources.instance, candidates.ASSET, cursor, 9)
+    (event,), _ = candidate_events(sources.instance, candidates.ASSET, cursor, 9, datetime.now(UTC))
     assert event.partition == "r-2"
 
 
