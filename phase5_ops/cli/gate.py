@@ -152,15 +152,16 @@ def releases(
 ) -> None:
     """Show what is live, since when and by what (gate, rollback, break-glass), and the history of promotions.
 
-    From records that the gate signed. What somebody brought to production past this gate is not known here. Exit codes: 0; 2 it
-    is not known what is live, or nothing could be read; 3 usage or configuration.
+    From records that the gate signed, each with what it saw deployed afterwards (AGREES, DIFFERENT, UNKNOWN). What somebody
+    brought to production past this gate is not known here. Exit codes: 0; 2 it is not known what is live, or nothing could be
+    read; 3 usage or configuration.
     """
     settings = settings_of_environment()
     check_writable(output)
     with gate_failures():
         from phase5_ops.commands import status as status_command
 
-        history = status_command.releases(settings)
+        history = status_command.releases(settings, complain)
     if output_format is PlainFormat.json:
         import json
 

@@ -5,14 +5,14 @@ machine are all shown the document that the gate keeps in the state table. Exit 
 the list of candidates exits with 0, that of releases with 2 where what is live is not known.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.commands.promote import line
 from phase5_ops.gate.candidates.notices import RECORDS, look_at_runs, runs_that_count
-from phase5_ops.gate.promotion.released import BY, Released, live, released
+from phase5_ops.gate.promotion.released import BY, Released, live, released, with_observed
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession, open_session
 from phase5_ops.gate.state.items import CLOSED, Candidate, Fate, MalformedItem, StateError, release_pk, slot
@@ -115,15 +115,20 @@ def release_status(settings: Settings, name: str) -> ReadinessDocument:
     return document_of(session, candidate)
 
 
-def releases(settings: Settings) -> list[Released]:
-    """Every publication of the environment, oldest first.
+def releases(settings: Settings, tell: Callable[[str], None] = lambda _: None) -> list[Released]:
+    """Every publication of the environment, oldest first, with what was seen deployed; `tell` is told where that cannot be read.
 
     Raises:
         StateError: the state table cannot be read.
         KeysError, SigningError: it cannot be told which keys to trust.
     """
     session = open_session(settings, "phase5 releases")
-    return released(session.state, session.keys, settings.environment)
+    history = released(session.state, session.keys, settings.environment)
+    try:
+        return with_observed(history, session.observations.all(settings.environment), session.keys)
+    except StateError as error:
+        tell(f"what was seen deployed is not shown: {error}")
+        return history
 
 
 def releases_text(environment: str, history: list[Released], width: int, last: int) -> str:
@@ -175,4 +180,14 @@ def _entry(each: Released) -> dict[str, object]:
         if override is None
         else {"id": override.id, "reason": override.reason, "ticket": override.ticket, "requested_by": override.requested_by},
         "problems": list(each.problems),
+        "observed": [
+            {
+                "at": iso(seen.observed_at),
+                "agreement": str(seen.agreement),
+                "digest": seen.digest,
+                "how": seen.how,
+                "problem": untrusted,
+            }
+            for seen, untrusted in each.observed
+        ],
     }

@@ -25,6 +25,7 @@ from phase5_ops.gate.signing.trusted_keys import keys_in_kms, pinned_keys, signi
 from phase5_ops.gate.state.item_table import Ahead
 from phase5_ops.gate.state.items import StoredSignOff
 from phase5_ops.gate.state.notice_box import NoticeBox
+from phase5_ops.gate.state.observations import Observations
 from phase5_ops.gate.state.run_records import RunRecords
 from phase5_ops.gate.state.stated_documents import StatedDocuments
 from phase5_ops.gate.state.table import StateTable
@@ -86,6 +87,11 @@ class GateSession:
     def notices(self) -> NoticeBox:
         """The part of the state table that holds what people were told."""
         return NoticeBox(self.reader, self.settings.tables.readiness, self.ahead)
+
+    @cached_property
+    def observations(self) -> Observations:
+        """The part of the state table that holds what was seen deployed after promotions."""
+        return Observations(self.reader, self.settings.tables.readiness)
 
     @cached_property
     def pinned(self) -> KeySet | None:

@@ -36,6 +36,7 @@ from phase5_ops.settings import Settings
 #: The state table's actions for signing off and waiving, for an audit, and for `promote --wait`.
 _SIGNING = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
 _READING = ("dynamodb:Query",)
+_RECORDING = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
 _WAITING = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query")
 
 _IDENTITY = "sts:GetCallerIdentity"  # always allowed by AWS; listed so that a policy names every call that is made
@@ -52,6 +53,7 @@ def gate(settings: Settings, *, pinned: bool) -> list[Statement]:
         _pinned(settings),
         _state("GateState", state.IAM_ACTIONS, settings, "RELEASE", "OPEN", "OVERRIDES", "PROMOTED", "NOTICES"),
         _state("GateReadsRuns", _READING, settings, "RUNS"),
+        _state("GateRecordsDeployed", _RECORDING, settings, "DEPLOYED"),
         *key_statements("GateSigns", signing.IAM_ACTIONS, [own]),
         *_public_keys(settings, ROLES, pinned=pinned),
         statement("GateIdentity", [_IDENTITY], ["*"]),
@@ -110,7 +112,7 @@ def pipeline(settings: Settings, *, pinned: bool) -> list[Statement]:
     return [
         _pinned(settings),
         _state("PipelineReadsCandidates", _WAITING, settings, "RELEASE"),
-        _state("PipelineReadsPromotions", _READING, settings, "OVERRIDES", "PROMOTED"),
+        _state("PipelineReadsPromotions", _READING, settings, "OVERRIDES", "PROMOTED", "DEPLOYED"),
         *_public_keys(settings, SIGNERS, pinned=pinned),
     ]
 

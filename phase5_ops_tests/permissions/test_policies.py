@@ -31,7 +31,7 @@ from phase5_ops.gate.records import Release, Waiver
 from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.signing.trusted_keys import FILE_NAME, pin_keys
 from phase5_ops.gate.state import items as state_items
-from phase5_ops.gate.state import notice_box, run_records
+from phase5_ops.gate.state import notice_box, observations, run_records
 from phase5_ops.gate.state import table as state
 from phase5_ops.gate.state.items import Fate
 from phase5_ops.gate.state.setup import initialise
@@ -233,14 +233,15 @@ def test_the_state_table_is_reached_in_the_environments_own_partitions_alone():
         run_records._runs_pk,
         run_records._history_pk,
         notice_box.notices_pk,
+        observations.deployed_pk,
     )
     own = [state_items.release_pk(release), *(of("staging") for of in kinds)]
     foreign = [state_items.release_pk(Release("r-1", DIGEST, "staging-2")), *(of("staging-2") for of in kinds), ""]
     wanted = {
-        "readiness": [False] * 4 + [True, True, False],
-        "gate": [True] * 5 + [False, True],
-        "signer": [True, False, True, True, True, True, False],
-        "pipeline": [True, False, True, True, False, False, False],
+        "readiness": [False] * 4 + [True, True, False, False],
+        "gate": [True] * 5 + [False, True, True],
+        "signer": [True, False, True, True, True, True, False, False],
+        "pipeline": [True, False, True, True, False, False, False, True],
     }
     for name, statements in policies(settings).items():
         on_table = [each for each in statements if any(arn.endswith(f"/{settings.tables.readiness}") for arn in each["Resource"])]
@@ -249,7 +250,7 @@ def test_the_state_table_is_reached_in_the_environments_own_partitions_alone():
             assert all(each["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"} for each in on_table)
             keys = [key for each in on_table for key in each["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]]
             reached = [any(fnmatchcase(key, pattern) for pattern in keys) for key in own]
-            assert reached == wanted.get(name.split()[0], [True, False, True, False, False, False, False]), name
+            assert reached == wanted.get(name.split()[0], [True, False, True, False, False, False, False, False]), name
             assert not any(fnmatchcase(key, pattern) for key in foreign for pattern in keys)
             assert name == "readiness" or "PROBES" not in keys
         deleting = [each for each in statements if "dynamodb:DeleteItem" in each["Action"]]

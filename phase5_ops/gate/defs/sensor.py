@@ -35,6 +35,7 @@ from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.inputs import dagster_records as check_state
 from phase5_ops.gate.inputs.candidate_events import candidate_events
 from phase5_ops.gate.inputs.read import DecidingSession, as_promoted, look_again, read_inputs
+from phase5_ops.gate.promotion.observing import observe
 from phase5_ops.gate.promotion.publication import begun
 from phase5_ops.gate.records import Decision, GateInputs, Outcome, ReadinessRun, Release, Waiver
 from phase5_ops.gate.signing.kms import SigningError
@@ -58,6 +59,7 @@ _CLOSED_A_TICK = 25  # superseded or unlisted, two writes each
 _CHECKS = {row.id: row.check for row in ALL_CHECKS if not row.is_sign_off}
 _LONGEST_REASON, _LONGEST_LINE = 8000, 300  # characters
 _SHOWN = 25  # blockers of a candidate in the skip reason
+_OBSERVED_EVERY = timedelta(minutes=5)  # how often what is deployed is looked at for its record
 
 release_candidate = dg.AssetSpec(
     candidates.ASSET,
@@ -107,9 +109,23 @@ def run_tick(session: DecidingSession, cursor: str | None, now: datetime, words:
         _watch_overrides(session, tick, now)  # first: an incident waits for nothing else
         tick.cursor = _register(session, cursor, tick, now)
         _work(session, tick, now, words)
+        _observe(session, tick, now)  # last: it only records, and no candidate waits for it
     except (StateError, ConfigurationError, KeysError) as error:
         tick.lines.append(f"this tick stopped: {error}")
     return tick
+
+
+def _observe(session: DecidingSession, tick: Tick, now: datetime) -> None:
+    """Records what is deployed; what could not be recorded is said, and undoes no step that was made."""
+    last = session.kept.observed_at
+    if last is not None and now - last < _OBSERVED_EVERY:
+        return
+    try:
+        line = observe(session, session.present)
+        session.kept.observed_at = now
+    except (StateError, KeysError, SigningError) as error:
+        line = f"what is deployed could not be recorded: {error}"
+    tick.lines += [line[:_LONGEST_LINE]] if line else []
 
 
 def _watch_overrides(session: DecidingSession, tick: Tick, now: datetime) -> None:

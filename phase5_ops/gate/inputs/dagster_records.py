@@ -256,7 +256,7 @@ class KeptResults:
     """The results of runs that are over, which no longer change; the last few hundred of them, for the ticks of one process.
 
     And what the evidence folders of such runs hold, which is read again where a file changed. `looked_at` is when a tick of this
-    process last looked at a candidate, by name.
+    process last looked at a candidate, by name; `observed_at` when one last looked at what is deployed after promotions.
 
     A tick that reads from here only asks for runs and promotions; a promotion decides from results that it reads again.
     """
@@ -264,6 +264,7 @@ class KeptResults:
     def __init__(self, most: int = 256) -> None:
         self._most = most
         self.looked_at: dict[str, datetime] = {}
+        self.observed_at: datetime | None = None
         self._results: dict[RunFacts, dict[str, StoredResult]] = {}
         self._left: dict[str, tuple[object, LeftEvidence]] = {}
 

@@ -5,13 +5,14 @@ The list of promotions in the state table only says where to look. What counts i
 reached production without this gate is not known here.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from phase5_ops.clock import iso
 from phase5_ops.gate.attestation.envelopes import read_envelope
 from phase5_ops.gate.attestation.keys import KeySet
+from phase5_ops.gate.attestation.observation import Observation, RecordedObservation
 from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import Override, stored_order
 from phase5_ops.gate.attestation.readiness_statement import StatedWaiver, readiness_facts
@@ -38,6 +39,7 @@ class Released:
         run_id: of the promotion run.
         override: the order by which it was made; None where the gate was open.
         problems: why the record is not trusted; empty if it is.
+        observed: what was seen deployed while it was the last publication, oldest first, each with why it is not trusted, or "".
     """
 
     release: Release
@@ -47,11 +49,15 @@ class Released:
     run_id: str
     override: Override | None = None
     problems: tuple[str, ...] = ()
+    observed: tuple[tuple[Observation, str], ...] = ()
 
     def __str__(self) -> str:
         """In one line."""
         order = f" {self.override.id}: {self.override.reason} ({self.override.ticket})" if self.override else ""
         doubt = f"; NOT VERIFIED: {'; '.join(self.problems)}" if self.problems else ""
+        if self.observed:
+            seen, untrusted = self.observed[-1]
+            doubt += f"; {f'NOT VERIFIED: {untrusted}' if untrusted else seen}"
         about = f"{self.release.name} {self.release.digest} series {self.series}"
         return f"{iso(self.at)} {about} by {BY[self.kind]}{order}, run {self.run_id}{doubt}"
 
@@ -91,6 +97,18 @@ def released(state: StateTable, keys: KeySet, environment: str, *, since: dateti
             note(_released(record, order.release, order.series, keys, order))
     late = [each for each in found.values() if since is None or each.at >= since]
     return sorted(late, key=lambda each: (each.at, each.release.name, each.series))
+
+
+def with_observed(history: Iterable[Released], observed: Iterable[RecordedObservation], keys: KeySet) -> list[Released]:
+    """The publications, each with what was seen deployed while it was the last one."""
+    of: dict[tuple[Release, int, str], list[tuple[Observation, str]]] = {}
+    for each in observed:
+        seen = each.seen
+        of.setdefault((seen.release, seen.series, seen.override), []).append((seen, each.problem(keys) or ""))
+    return [
+        replace(each, observed=tuple(of.get((each.release, each.series, each.override.id if each.override else ""), ())))
+        for each in history
+    ]
 
 
 def live(history: Sequence[Released]) -> Released | None:

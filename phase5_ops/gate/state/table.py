@@ -18,11 +18,12 @@
     RUNS#<environment>              RUN#<number>                    what a readiness run sealed and found, where histories stood
     HISTORY#<environment>           ACCEPTED#<id>                   that a person accepted breaks of histories, signed
     NOTICES#<environment>           RELEASE#<name>, RUNS            what people were told of last, and are still to be told
+    DEPLOYED#<environment>          SEEN#<number>                   what was seen deployed after a promotion, signed
 
 Each write is one function with one condition. Nothing here is ever deleted; only an entry for finding an open candidate expires
 by TTL, once that is closed, and so do its notices. Other modules decide what may be written when; `items.py` says what an item is
 made of, `item_table.py` how items are read and written. Documents are read and written by `stated_documents.py`, the items of
-runs and histories by `run_records.py`, those of notices by `notice_box.py`.
+runs and histories by `run_records.py`, those of notices by `notice_box.py`, what was seen deployed by `observations.py`.
 """
 
 from collections.abc import Callable, Iterable
