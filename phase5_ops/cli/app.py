@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from phase5_ops.cli import files, gate, history, readiness, remedy, report
+from phase5_ops.cli import doctor, files, gate, history, readiness, remedy, report
 from phase5_ops.cli.command_help import PlainGroup, add_command
 from phase5_ops.cli.errors import EXIT_INTERRUPTED, complain, debugging, exit_code_of, refuse
 
@@ -87,6 +87,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[Callable[..., None], str]]] = {
     },
     "Installation": {
         "init": (readiness.init, "phase5 init --check"),
+        "doctor": (doctor.doctor, "phase5 doctor --for signer --role ops-sre"),
         "iam-policy": (readiness.iam_policy, "phase5 iam-policy --for signer --role ops-sre"),
         "ui": (readiness.ui, "phase5 ui --port 3000"),
         "sandbox": (readiness.sandbox, "phase5 sandbox --scenario breaker-open"),

@@ -45,7 +45,8 @@ def roles(incomplete: str) -> list[Completion]:
 
 def purposes(incomplete: str) -> list[Completion]:
     """Purposes of IAM policies that begin like this."""
-    return _beginning(incomplete, [(name, "") for name in ("readiness", "gate", "signer", "pipeline", "init", "auditor")])
+    known = ("readiness", "gate", "signer", "pipeline", "init", "auditor", "doctor")
+    return _beginning(incomplete, [(name, "") for name in known])
 
 
 def _beginning(incomplete: str, known: Iterable[Completion]) -> list[Completion]:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from phase5_ops.cli import completion
+from phase5_ops.cli.errors import refuse
 from phase5_ops.report.formats import Format
 
 if TYPE_CHECKING:
     from phase5_ops.checklist import Row
+    from phase5_ops.permissions.purposes import Purpose
     from phase5_ops.settings import Settings
 
 
@@ -96,6 +98,18 @@ def settings_of_environment(*, refresh_costs: bool = False, dagster_url: str | N
     if configured_region() is None:
         raise ConfigurationError("no AWS region: set AWS_REGION (or AWS_PROFILE with a region) to the region of the platform")
     return settings
+
+
+def purpose_named(name: str) -> "Purpose":
+    """The purpose of a policy, as `--for` names it; another name is a usage error."""
+    from phase5_ops.permissions.purposes import Purpose
+    from phase5_ops.text import nearest, printable
+
+    try:
+        return Purpose(name)
+    except ValueError:
+        near = f"did you mean {meant}? The" if (meant := nearest(name, Purpose)) else "the"
+        refuse(f"--for {printable(name)}: {near} choices are {', '.join(Purpose)}")
 
 
 def row_named(name: str) -> "Row":

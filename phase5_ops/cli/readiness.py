@@ -18,6 +18,7 @@ from phase5_ops.cli.options import (
     ScenarioOption,
     VerboseOption,
     chosen_rows,
+    purpose_named,
     settings_of_environment,
 )
 from phase5_ops.cli.output import emit, finish, output_of, width_of
@@ -206,7 +207,7 @@ def iam_policy(
         typer.Option(
             "--for",
             metavar="PURPOSE",
-            help="readiness (runs), gate (sensor and promotion), signer, pipeline (promote), init or auditor.",
+            help="readiness (runs), gate (sensor and promotion), signer, pipeline (promote), init, auditor or doctor.",
             autocompletion=completion.purposes,
         ),
     ] = "readiness",
@@ -221,14 +222,9 @@ def iam_policy(
     """
     import json
 
-    from phase5_ops.permissions.purposes import Purpose, policy_for
-    from phase5_ops.text import nearest, printable
+    from phase5_ops.permissions.purposes import policy_for
 
-    try:
-        chosen = Purpose(purpose)
-    except ValueError:
-        near = f"did you mean {meant}? The" if (meant := nearest(purpose, Purpose)) else "the"
-        refuse(f"--for {printable(purpose)}: {near} choices are {', '.join(Purpose)}")
+    chosen = purpose_named(purpose)
     print(json.dumps(policy_for(chosen, settings_of_environment(), role), indent=2))
 
 

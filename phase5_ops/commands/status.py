@@ -7,23 +7,20 @@ the list of candidates exits with 0, that of releases with 2 where what is live 
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from itertools import islice
 
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.commands.promote import line
-from phase5_ops.gate.candidates.notices import RECORDS, look_at_runs, runs_that_count
+from phase5_ops.doctor.machine import what_is_late
 from phase5_ops.gate.promotion.released import BY, Released, live, released, with_observed
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession, open_session
 from phase5_ops.gate.state.items import CLOSED, Candidate, Fate, MalformedItem, StateError, release_pk, slot
-from phase5_ops.gate.state.notice_box import RUNS
 from phase5_ops.gate.state.stated_documents import NotStated
 from phase5_ops.report.document import EXIT_OPEN, EXIT_UNDECIDED, ReadinessDocument
-from phase5_ops.report.lateness import late_daemon, late_run
 from phase5_ops.report.standing import in_words, standing_document
 from phase5_ops.report.worst import first_lines
 from phase5_ops.report.wrapping import hanging
-from phase5_ops.settings import ConfigurationError, Settings, in_sandbox
+from phase5_ops.settings import ConfigurationError, Settings
 from phase5_ops.text import printable
 
 _BLOCKERS = 20  # of a candidate in the list of all
@@ -54,13 +51,8 @@ def open_candidates(settings: Settings, width: int) -> str:
 
 def _late(session: GateSession) -> Iterator[str]:
     """What has not happened for too long: a readiness run, a look of the daemon."""
-    now, environment = datetime.now(UTC), session.settings.environment
     try:
-        records = islice(session.records.newest_first(environment), RECORDS)
-        found = runs_that_count(records, sandbox=in_sandbox(session.settings))
-        run = late_run(look_at_runs(found, session.settings.gate).ended_at, now)
-        seen = session.notices.watched(environment, RUNS).seen
-        daemon = late_daemon(parse_iso(str(seen["looked_at"])) if "looked_at" in seen else None, now)
+        run, daemon = what_is_late(session, datetime.now(UTC))
     except (StateError, ValueError) as error:
         yield f"whether a readiness run has ended lately, and whether the gate's daemon runs, is not known: {error}"
         return

@@ -9,7 +9,7 @@ from phase5_ops.aws.iam_statements import document
 from phase5_ops.build import EVIDENCE
 from phase5_ops.checklist import ROLES
 from phase5_ops.gate.signing.trusted_keys import keys_file
-from phase5_ops.permissions import gate
+from phase5_ops.permissions import doctor, gate
 from phase5_ops.settings import ConfigurationError, Settings
 from phase5_ops.text import did_you_mean
 
@@ -23,12 +23,13 @@ class Purpose(StrEnum):
     pipeline = "pipeline"
     init = "init"
     auditor = "auditor"
+    doctor = "doctor"
 
 
 def policy_for(purpose: Purpose, settings: Settings, role: str | None = None) -> dict[str, Any]:
     """The IAM policy document for a purpose under these settings.
 
-    Where the state folder holds the pinned keys, nobody but `init` needs to ask KMS for other signers' public keys.
+    Where the state folder holds the pinned keys, nobody but `init` and `doctor` needs to ask KMS for other signers' public keys.
 
     Raises:
         ConfigurationError: a signer without a role, or a role for another purpose.
@@ -45,5 +46,7 @@ def policy_for(purpose: Purpose, settings: Settings, role: str | None = None) ->
         return document(gate.signer(settings, str(role), pinned=pinned))
     if purpose is Purpose.init:
         return document(gate.init(settings))
+    if purpose is Purpose.doctor:
+        return document(doctor.doctor(settings))
     others = {Purpose.gate: gate.gate, Purpose.auditor: gate.auditor, Purpose.pipeline: gate.pipeline}
     return document(others[purpose](settings, pinned=pinned))

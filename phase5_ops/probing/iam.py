@@ -22,13 +22,11 @@ def statements(settings: Settings) -> list[Statement]:
     canaries = (tables.action_intent, tables.execution_attempts, tables.execution_outcomes, tables.internal_notes)
     proposals = (tables.decision_proposal, tables.decision_budget)
     watched = (tables.autonomy_budget_state, tables.autonomy_config, tables.audit_export, *proposals)
-    further = [getattr(users, name) for name in FURTHER_USERS.values()]
-    secrets = [user.secret_id for user in (users.a, users.b, *further) if user.secret_id]
     accounts = [f"TENANT#{tenant}#ACCOUNT#*" for tenant in tenants]
     whole = [f"TENANT#{tenant}" for tenant in tenants]
     ledgers = [f"TENANT#{tenant}" for tenant in (*tenants, *NOBODY)]
     state_actions = [f"dynamodb:{action}" for action in ("GetItem", "PutItem", "UpdateItem", "DeleteItem")]
-    found = [
+    return [
         keyed("ProbeLease", state_actions, [tables.readiness], ["PROBES"]),
         statement(
             "ProbeStops", ["lambda:GetFunctionConfiguration"], [_function(name) for name in settings.probes.stop_functions]
@@ -52,10 +50,16 @@ def statements(settings: Settings) -> list[Statement]:
         statement(
             "ProbeTokens", ["cognito-idp:AdminInitiateAuth"], [f"arn:*:cognito-idp:*:*:userpool/{settings.user_pool_id or '*'}"]
         ),
+        *secrets_read(settings),
     ]
-    if secrets:
-        found.append(statement("ProbeSecrets", ["secretsmanager:GetSecretValue"], [_secret(secret) for secret in secrets]))
-    return found
+
+
+def secrets_read(settings: Settings) -> list[Statement]:
+    """Reading what the probe users sign in with; none where no secret is named."""
+    users = settings.probe_users
+    every = (users.a, users.b, *(getattr(users, name) for name in FURTHER_USERS.values()))
+    secrets = [_secret(user.secret_id) for user in every if user.secret_id]
+    return [statement("ProbeSecrets", ["secretsmanager:GetSecretValue"], secrets)] if secrets else []
 
 
 def _function(name: str) -> str:

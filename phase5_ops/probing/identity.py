@@ -141,7 +141,7 @@ class Pool:
         Raises:
             Obstructed: no token.
         """
-        credentials, reads = self._credentials(who, user)
+        credentials, reads = self.credentials(who, user)
         parameters = {"USERNAME": credentials.username, "PASSWORD": credentials.password}
         secret = credentials.client_secret if client_id is None else credentials.other_client_secret
         if secret is not None:
@@ -176,7 +176,12 @@ class Pool:
         access = str(result.get("AccessToken", ""))
         return Identity(named, credentials.username, result["IdToken"], access, claims), [*reads, answer.read]
 
-    def _credentials(self, who: str, user: PoolUser) -> tuple[Credentials, list[Read]]:
+    def credentials(self, who: str, user: PoolUser) -> tuple[Credentials, list[Read]]:
+        """What a user signs in with, from the settings or Secrets Manager; and the reads.
+
+        Raises:
+            Obstructed: something of it is not set, or the secret cannot be read or used.
+        """
         prefix = f"PHASE5_PROBE_USERS__{who}__"
         if user.secret_id is None:
             if user.username is None or user.password is None:

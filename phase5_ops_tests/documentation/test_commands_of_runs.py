@@ -155,6 +155,7 @@ STEPS = (
     Step("iam-policy --for gate", after=_policy("kms:Sign", "sns:Publish")),
     Step("iam-policy --for pipeline", after=_policy("dynamodb:GetItem")),
     Step("iam-policy --for signer --role ops-sre", after=_policy("kms:Sign")),
+    Step("iam-policy --for doctor", after=_policy("iam:SimulatePrincipalPolicy", "kms:DescribeKey")),
     Step("iam-policy --for auditor", after=_policy("s3:ListBucket", "s3:GetObject")),
     # the checklist is judged; a tool has no latency alarm, and no probe is sent
     Step(

@@ -176,6 +176,7 @@ def _evidence_on_s3_alone(world: World) -> None:
 STEPS = (
     Step("init", says=("pinned in", "give this file to everybody who signs or verifies")),
     Step("init --check"),
+    Step("doctor", code=1, says=("is not known to have ever looked", "every setting is known and valid")),
     Step("status", says=("no open candidate in production",)),
     Step("releases", says=("nothing was ever promoted to production through this gate",)),
     # a release pipeline registers; the gate looks, and a readiness run is made

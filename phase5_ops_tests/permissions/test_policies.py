@@ -62,8 +62,9 @@ PURPOSES = {
     "phase5_ops.engines": {Purpose.readiness},
     "phase5_ops.probing": {Purpose.readiness},
     "phase5_ops.sections.isolation": {Purpose.readiness},
+    "phase5_ops.doctor": {Purpose.doctor},
     "phase5_ops.gate.state.setup": {Purpose.init},
-    "phase5_ops.gate.inputs.install_check": {Purpose.init},
+    "phase5_ops.gate.inputs.install_check": {Purpose.init, Purpose.doctor},
     "phase5_ops.gate.inputs.evidence_copy": {Purpose.auditor},
     "phase5_ops.gate.state.table": {Purpose.gate},
     "phase5_ops.gate.state.run_records": {Purpose.readiness},
@@ -198,6 +199,7 @@ def test_everybody_signs_with_one_key_and_the_pipeline_auditor_and_run_with_none
         "pipeline": [],
         "init": [],
         "auditor": [],
+        "doctor": [],
         **{f"signer {role}": [f"alias/phase5-{role}"] for role in ROLES},
     }
 
@@ -242,10 +244,11 @@ def test_the_state_table_is_reached_in_the_environments_own_partitions_alone():
         "gate": [True] * 5 + [False, True, True],
         "signer": [True, False, True, True, True, True, False, False],
         "pipeline": [True, False, True, True, False, False, False, True],
+        "doctor": [False, False, False, False, True, False, True, False],
     }
     for name, statements in policies(settings).items():
         on_table = [each for each in statements if any(arn.endswith(f"/{settings.tables.readiness}") for arn in each["Resource"])]
-        on_table = [each for each in on_table if each["Action"] != ["dynamodb:DescribeTable"]]  # it reaches no item
+        on_table = [each for each in on_table if not all("Describe" in action for action in each["Action"])]
         if name != "init":
             assert all(each["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"} for each in on_table)
             keys = [key for each in on_table for key in each["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]]

@@ -48,13 +48,14 @@ class InstallOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One thing that was looked at."""
+    """One thing that was looked at; `remedy` is what mends it, where the text does not say so."""
 
     outcome: InstallOutcome
     text: str
+    remedy: str = ""
 
     def __str__(self) -> str:
-        return f"{self.outcome:<8}{self.text}"
+        return f"{self.outcome:<8}{self.text}{f'; {self.remedy}' if self.remedy else ''}"
 
 
 def exit_code(found: list[Checked]) -> int:
@@ -67,20 +68,22 @@ def exit_code(found: list[Checked]) -> int:
 
 def check_installation(session: GateSession) -> Iterator[Checked]:
     """Looks at the state table and the keys, one thing after the other."""
-    yield from _check_table(session.reader, session.settings.tables.readiness)
-    yield from _check_keys(session)
+    yield from check_table(session.reader, session.settings.tables.readiness)
+    yield from check_keys(session)
 
 
 # --- the state table ---------------------------------------------------------------------------------------------------------
 
 
-def _check_table(reader: AwsReader, table: str) -> Iterator[Checked]:
+def check_table(reader: AwsReader, table: str) -> Iterator[Checked]:
+    """Looks at the state table."""
     if (described := (yield from _described(reader, "describe_table", table))) is None:
         return
     description: Mapping[str, Any] = described.get("Table", {})
     keys = [(key.get("AttributeName"), key.get("KeyType")) for key in description.get("KeySchema", [])]
     yield _held(keys == [("pk", "HASH"), ("sk", "RANGE")], f"table {table} has the keys pk and sk")
     yield _held(description.get("DeletionProtectionEnabled") is True, f"table {table} has deletion protection")
+    yield _encryption(table, description)
     if (backups := (yield from _described(reader, "describe_continuous_backups", table))) is not None:
         recovery = backups.get("ContinuousBackupsDescription", {}).get("PointInTimeRecoveryDescription", {})
         yield _held(recovery.get("PointInTimeRecoveryStatus") == "ENABLED", f"table {table} has point-in-time recovery")
@@ -96,14 +99,27 @@ def _described(reader: AwsReader, operation: str, table: str) -> Generator[Check
     if answer.read.status is ReadStatus.OK:
         return answer.pages[0]
     if answer.read.status is ReadStatus.NOT_FOUND:
-        yield Checked(InstallOutcome.PROBLEM, f"table {table} is not there; run phase5 init")
+        yield Checked(InstallOutcome.PROBLEM, f"table {table} is not there", "run phase5 init")
     else:
         yield _unread(answer.read.operation, table, answer.read.error)
     return None
 
 
-def _held(holds: bool, text: str, *, remedy: str = "run phase5 init") -> Checked:
-    return Checked(InstallOutcome.OK, text) if holds else Checked(InstallOutcome.PROBLEM, f"this does not hold: {text}; {remedy}")
+def _encryption(table: str, description: Mapping[str, Any]) -> Checked:
+    """DynamoDB encrypts every table; one whose own key is gone or disabled answers nothing."""
+    encryption = description.get("SSEDescription") or {}
+    away = description.get("TableStatus") == "INACCESSIBLE_ENCRYPTION_CREDENTIALS"
+    if away or encryption.get("InaccessibleEncryptionDateTime"):
+        text = f"DynamoDB cannot use the key of table {table}: {encryption.get('KMSMasterKeyArn')}"
+        return Checked(InstallOutcome.PROBLEM, text, "enable the key, and let DynamoDB use it")
+    key = encryption.get("KMSMasterKeyArn") or "a key of AWS"
+    return Checked(InstallOutcome.OK, f"table {table} is encrypted with {key}")
+
+
+def _held(holds: bool, text: str) -> Checked:
+    if holds:
+        return Checked(InstallOutcome.OK, text)
+    return Checked(InstallOutcome.PROBLEM, f"this does not hold: {text}", "run phase5 init")
 
 
 def _unread(operation: str, resource: str, error: str | None) -> Checked:
@@ -113,7 +129,8 @@ def _unread(operation: str, resource: str, error: str | None) -> Checked:
 # --- the keys ----------------------------------------------------------------------------------------------------------------
 
 
-def _check_keys(session: GateSession) -> Iterator[Checked]:
+def check_keys(session: GateSession) -> Iterator[Checked]:
+    """Looks at the signing keys."""
     try:
         pinned = session.pinned
     except KeysError as error:
@@ -123,7 +140,7 @@ def _check_keys(session: GateSession) -> Iterator[Checked]:
         yield Checked(InstallOutcome.UNKNOWN, str(error))
         return
     if pinned is None:
-        yield Checked(InstallOutcome.PROBLEM, "the keys are not pinned: no keys.json in the state folder; run phase5 init")
+        yield Checked(InstallOutcome.PROBLEM, "the keys are not pinned: no keys.json in the state folder", "run phase5 init")
     holders: dict[str, list[str]] = {}
     seen: dict[str, str] = {}
     for role in SIGNERS:
