@@ -42,6 +42,8 @@ Judge = Callable[[RunContext, Tables, datetime], Judgement]
 Describe = Callable[[Any], Mapping[str, dg.MetadataValue]]  # of a GatheredTable of the asset's own
 
 SOURCES_GROUP, SHARED_GROUP = "platform_sources", "shared_inputs"
+#: The concurrency pool of everything that reads the platform: deploy/dagster.yaml lets one run at a time do so.
+POOL = "ccnative"
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
         required_resource_keys={"run"},
         io_manager_key="evidence_io",
         op_tags={"dagster/priority": str(evidence.priority)} if evidence.priority else None,
+        pool=POOL,
     )
     def gathered(context: dg.AssetExecutionContext, **tables: GatheredTable[Any, Any]) -> dg.MaterializeResult[Any]:
         run: RunContext = context.resources.run
