@@ -2,7 +2,10 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 
@@ -22,10 +25,17 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o666) -> None:
     Raises:
         OSError: the folder does not exist or cannot be written; what was at `path` is still there.
     """
+    with write_beside(path, mode=mode) as file:
+        file.write(content)
+
+
+@contextmanager
+def write_beside(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
+    """As `write_whole`, for what is written piece by piece: it is put at `path` when the block ends, unless that raised."""
     beside = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)

@@ -24,6 +24,7 @@ from phase5_ops_tests.without_sockets import over_sockets, without_sockets
 pytest_plugins = (
     "phase5_ops_tests.forked_workers",
     "phase5_ops_tests.gate.own_aws",  # the AWS of the gate's tests, of its commands' and of the policies'
+    "phase5_ops_tests.gate.audit.recorded_period",  # one of each record: the archive's tests, those of its command
 )
 
 NOW = "2026-11-23T12:00:00Z"

@@ -81,6 +81,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[Callable[..., None], str]]] = {
     },
     "Files and audits": {
         "verify": (files.verify, "phase5 verify readiness.dsse.json decision.dsse.json --digest sha256:<64 hex digits>"),
+        "audit-export": (gate.audit_export, "phase5 audit-export --from 2026-10-01 --to 2026-12-31"),
         "audit-signatures": (gate.audit_signatures, "phase5 audit-signatures 2026.11.3"),
         "audit-ledger": (files.audit_ledger, "phase5 audit-ledger exports/ledger --format json"),
         "scan-logs": (files.scan_logs, "phase5 scan-logs logs/ --tenants tenants.txt"),

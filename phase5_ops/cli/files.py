@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -14,6 +14,7 @@ from phase5_ops.cli.output import check_writable, width_of, write
 from phase5_ops.cli.progress import progress
 
 if TYPE_CHECKING:
+    from phase5_ops.gate.attestation.keys import KeySet
     from phase5_ops.input_files.locations import Location
     from phase5_ops.settings import ReadingSettings
 
@@ -108,7 +109,9 @@ def _location(path: str, reading: "ReadingSettings") -> "Location":
 
 
 def verify(  # noqa: PLR0917 - each is an option of the command
-    file: Annotated[list[Path] | None, typer.Argument(help="Envelopes: the readiness statement, and the decision.")] = None,
+    file: Annotated[
+        list[Path] | None, typer.Argument(help="Envelopes: the readiness statement, and the decision; or an archive.")
+    ] = None,
     digest: Annotated[str, typer.Option("--digest", "-d", help="sha256:... of the artifact they must be about.")] = "",
     policy: Annotated[
         Path | None, typer.Option("--policy", help="The trusted keys; default: keys.json of the state folder.")
@@ -128,39 +131,40 @@ def verify(  # noqa: PLR0917 - each is an option of the command
         typer.Option("--evidence", help="Folder of the run, evidence/<run id>: its files must be those of the statement."),
     ] = None,
 ) -> None:
-    """Verify attestations offline: exit 0 if everything holds, 1 if not, 3 for a usage error.
+    """Verify attestations, or an archive of audit-export, offline: exit 0 if everything holds, 1 if not, 3 for a usage error.
 
     Needs neither AWS nor Dagster nor the network, only the files and the keys. The files are those of a promotion: the readiness
     statement and the decision; or, with --accept, the signed override and the decision. They must be for one environment: that of
     --environment, else of the settings; where neither names one and the statement is not for the default environment, give
     --environment (exit 3). A revoked key counts only for a signature that, by the time of a decision, was made before it was
     revoked. A statement older than --max-age-hours does not verify; an auditor judges its age as of an earlier day with --at, and
-    compares the evidence files with --evidence.
+    compares the evidence files with --evidence. Of an archive every item is verified, not verified, or missing.
     """
     from datetime import UTC, datetime, timedelta
 
     from phase5_ops.clock import parse_iso
-    from phase5_ops.gate.attestation.keys import KeysError, parse_keys
     from phase5_ops.gate.attestation.orders import OrderKind
     from phase5_ops.gate.attestation.verification import DIGEST_PATTERN
     from phase5_ops.gate.attestation.verification import verify as verify_files
     from phase5_ops.policy import DEFAULT_ENVIRONMENT
 
     if not file:
-        refuse("nothing to verify: name the files of the envelopes")
+        refuse("nothing to verify: name the files of the envelopes, or an archive of phase5 audit-export")
+    if _is_archive(file):
+        if digest or at or accept or evidence is not None:
+            refuse(
+                "an archive is verified as a whole: --digest, --at, --accept and --evidence go with the files of one promotion"
+            )
+        _verify_archive(file[0], policy, environment if environment is not None else _environment_of_settings())
     if not DIGEST_PATTERN.fullmatch(digest):
         refuse(f"--digest {digest}: give the artifact's digest as sha256: and 64 hex digits")
-    keys_file = policy or Path(os.environ.get("PHASE5_STATE_DIR") or ".phase5") / "keys.json"
     try:
-        keys = parse_keys(keys_file.read_bytes())
+        keys = _trusted_keys(policy)
         contents = {str(path): path.read_bytes() for path in file}
         now = parse_iso(at) if at else datetime.now(UTC)
         max_age = timedelta(hours=max_age_hours)
-    except KeysError as error:
-        refuse(f"{keys_file}: {error}")
     except OSError as error:
-        remedy = "; name the trusted keys with --policy" if error.filename == str(keys_file) and policy is None else ""
-        refuse(f"{error.filename}: cannot be read: {error.strerror}{remedy}")
+        refuse(f"{error.filename}: cannot be read: {error.strerror}")
     except (ValueError, OverflowError) as error:
         refuse(f"--at or --max-age-hours: {error}; a moment is given as 2026-11-24T10:00:00Z, an age as a number of hours")
     kinds = [OrderKind[each.value.upper().replace("-", "_")] for each in accept or ()]
@@ -180,6 +184,50 @@ def verify(  # noqa: PLR0917 - each is an option of the command
     if named is None and verification.only_environment_differs:
         said = verification.facts.get("environment")
         refuse(f"the statement is for {said!r}, and no environment is named: give --environment {said} if you expect that one")
+    raise typer.Exit(0 if verification.ok else 1)
+
+
+def _trusted_keys(policy: Path | None) -> "KeySet":
+    from phase5_ops.gate.attestation.keys import KeysError, parse_keys
+
+    path = policy or Path(os.environ.get("PHASE5_STATE_DIR") or ".phase5") / "keys.json"
+    try:
+        return parse_keys(path.read_bytes())
+    except KeysError as error:
+        refuse(f"{path}: {error}")
+    except OSError as error:
+        remedy = "; name the trusted keys with --policy" if policy is None else ""
+        refuse(f"{error.filename}: cannot be read: {error.strerror}{remedy}")
+
+
+def _is_archive(files: list[Path]) -> bool:
+    from phase5_ops.gate.audit.archive import is_archive
+
+    try:
+        with files[0].open("rb") as file:
+            found = is_archive(file.read(2))
+    except OSError:
+        return False  # said where it is read
+    if found and len(files) > 1:
+        refuse("an archive is verified alone: name no other file")
+    return found
+
+
+def _verify_archive(path: Path, policy: Path | None, environment: str | None) -> NoReturn:
+    """Verifies an archive of `phase5 audit-export`: exit 0 if everything in it holds, 1 if not."""
+    from phase5_ops.gate.audit.archive import NoArchive, read_archive
+    from phase5_ops.gate.audit.verification import verify_archive
+
+    keys = _trusted_keys(policy)
+    try:
+        archive = read_archive(path)
+    except NoArchive as error:
+        print(f"NOT VERIFIED: {path}: {error}", flush=True)
+        raise typer.Exit(1) from error
+    except OSError as error:
+        refuse(f"{path}: cannot be read: {error.strerror}")
+    verification = verify_archive(archive, keys, environment)
+    print("\n".join(verification.lines()), flush=True)
     raise typer.Exit(0 if verification.ok else 1)
 
 

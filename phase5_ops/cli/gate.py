@@ -28,6 +28,7 @@ from phase5_ops.cli.options import (
     settings_of_environment,
 )
 from phase5_ops.cli.output import check_writable, confirmation, finish, output_of, width_of, write
+from phase5_ops.cli.progress import progress
 from phase5_ops.report.formats import Format
 
 if TYPE_CHECKING:
@@ -306,3 +307,34 @@ def audit_signatures(
         found = audit_release(settings_of_environment(), release)
     print(as_json(found) if output_format is PlainFormat.json else as_text(found, width_of(None)), flush=True)
     raise typer.Exit(found.exit_code)
+
+
+def audit_export(
+    begins: Annotated[str, typer.Option("--from", metavar="DATE", help="First day (UTC) or moment of the period.")],
+    ends: Annotated[str, typer.Option("--to", metavar="DATE", help="Last day (UTC, whole) or moment of the period.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The archive; default: phase5-audit-ENVIRONMENT-FROM-TO.tar.gz.", show_default=False),
+    ] = None,
+    sign: Annotated[
+        bool, typer.Option("--sign", help="Sign its manifest with the gate's key; the caller must be allowed.")
+    ] = False,
+) -> None:
+    """Write what the gate recorded in a period into one archive, which `phase5 verify ARCHIVE` verifies offline.
+
+    Statements, signatures, keys with their validity, promotions, rollbacks, broken glass, waivers, accepted histories, candidates
+    that ended otherwise, what was seen deployed, records of runs, and the evidence that they rest on. What is named and no longer
+    there is listed as missing. Written whole or not at all; nothing is changed. Exit codes: 0 written; 2 AWS did not answer; 3
+    usage or configuration.
+    """
+    settings = settings_of_environment()
+    with gate_failures():
+        from phase5_ops.commands.audit_export import default_path, export, period_of
+        from phase5_ops.gate.session import new_session
+
+        period = period_of(begins, ends)
+        path = output or default_path(settings, period)
+        check_writable(path)
+        with progress("reading", piped=False) as say:
+            exported = export(new_session(settings, "phase5 audit-export"), period, path, sign=sign, say=say)
+    print("\n".join(exported.lines()), flush=True)

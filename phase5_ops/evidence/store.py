@@ -279,7 +279,15 @@ class EvidenceStore:
         Raises:
             OSError, ValueError: there is none that can be read.
         """
-        return _json_object(self.run_folder(run_id) / _MANIFEST, f"{_MANIFEST} of {run_id}")
+        return self.listed_in((self.run_folder(run_id) / _MANIFEST).read_bytes(), run_id)
+
+    def listed_in(self, manifest: bytes, run_id: str) -> dict[str, Any]:
+        """Path -> digest, as a sealed manifest of a run says.
+
+        Raises:
+            ValueError: it is none.
+        """
+        return _object_in(manifest, _MANIFEST, f"{_MANIFEST} of {run_id}")
 
     def sealed_verdicts(self, run_id: str) -> dict[str, Mapping[str, Any]]:
         """Check -> what its verdict file holds, for every one that the sealed manifest names.

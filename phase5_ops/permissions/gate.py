@@ -36,6 +36,7 @@ from phase5_ops.settings import Settings
 #: The state table's actions for signing off and waiving, for an audit, and for `promote --wait`.
 _SIGNING = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
 _READING = ("dynamodb:Query",)
+_EXPORTING = ("dynamodb:Scan",)
 _RECORDING = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
 _WAITING = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query")
 
@@ -94,10 +95,14 @@ def readiness(settings: Settings) -> list[Statement]:
 
 
 def auditor(settings: Settings, *, pinned: bool) -> list[Statement]:
-    """`phase5 audit-signatures`, and `phase5 history` and `diff` over a copy of the evidence; see `gate` for `pinned`."""
+    """`phase5 audit-export`, `audit-signatures`, and `history` and `diff` over a copy of the evidence; see `gate` for `pinned`.
+
+    A scan cannot be limited to partitions: where environments share a table, the auditor of one reads the items of all.
+    """
     return [
         _pinned(settings),
         _state("AuditState", _READING, settings, "RELEASE", "OVERRIDES"),
+        statement("AuditExport", _EXPORTING, [_table(settings)]),
         *_public_keys(settings, SIGNERS, pinned=pinned),
         statement("AuditSignEvents", sign_events.IAM_ACTIONS, ["*"]),
         *evidence_copy_statements(settings.evidence_s3_uri, evidence_copy.IAM_ACTIONS),

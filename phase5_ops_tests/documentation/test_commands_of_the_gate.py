@@ -240,6 +240,17 @@ STEPS = (
     Step("report --release 2026.11.3 --open", says=(f"report of 2026.11.3 in production, run {RUN}",)),
     Step("verify readiness.dsse.json decision.dsse.json --digest sha256:... --environment production", says=("verified",)),
     Step("verify", code=3),  # sentences name it so; it needs files
+    Step("audit-export --from DATE --to DATE", given={"DATE": "2020-01-01"}, says=("5 files, 0 missing",)),
+    Step(
+        "audit-export --from 2026-10-01 --to 2026-12-31 --output audit.tar.gz",
+        given={"2026-10-01": "2020-01-01", "2026-12-31": "2099-12-31"},
+        says=("audit.tar.gz: ",),
+    ),
+    # the evidence is the drill's, so that no run has recorded it: all else verifies
+    Step(
+        "verify audit.tar.gz --policy keys.json", code=1, says=("NOT VERIFIED: 3 missing,", "the record of run run-of-the-drill")
+    ),
+    Step("verify ARCHIVE", given={"ARCHIVE": "audit.tar.gz"}, code=1),
     Step(
         "verify FILE... --digest sha256:... --environment NAME",
         given={"FILE...": "readiness.dsse.json decision.dsse.json", "NAME": PRODUCTION},

@@ -1,33 +1,22 @@
 """Accepting that a history does not continue: what a person signs, and which acceptances count later.
 
-An acceptance is JSON, `phase5.history-acceptance/v1`, signed with a role's KMS key under a type of its own. It names exactly the
-breaks that the record of a run shows (what was lost, and the head of what is there in its place): any other break, before or
-after, is not covered. What must not live here: the command line, and what a break does to a row (`histories.py`).
+What is signed, and its bytes, is in `attestation/acceptance.py`. What must not live here: the command line, and what a break does
+to a row (`histories.py`).
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 from uuid import uuid4
 
-from pydantic import ConfigDict, TypeAdapter, with_config
-
 from phase5_ops.checklist import ROLES
-from phase5_ops.clock import Moment, iso
 from phase5_ops.evidence.histories import NEVER_ACCEPTED, Break
-from phase5_ops.gate.attestation.envelopes import canonical_json, strict_json
+from phase5_ops.gate.attestation.acceptance import ACCEPTANCE_TYPE, Acceptance, acceptance_of, acceptance_payload
 from phase5_ops.gate.attestation.keys import KeySet
 from phase5_ops.gate.attestation.run_record import RunRecord
 from phase5_ops.gate.session import GateSession, Refused
 from phase5_ops.gate.state.items import Written
 from phase5_ops.gate.state.run_records import StoredAcceptance
-from phase5_ops.text import Text
-
-SCHEMA = "phase5.history-acceptance/v1"
-
-#: The payload type of an acceptance, so that its signature cannot pass for that of a statement or a waiver.
-ACCEPTANCE_TYPE = "application/vnd.phase5.history-acceptance+json"
 
 _LOOKED_THROUGH = 500  # records
 
@@ -39,49 +28,6 @@ class AcceptanceRequest:
     role: str
     reason: str
     ticket: str
-
-
-@with_config(ConfigDict(extra="forbid"))
-@dataclass(frozen=True, slots=True)
-class Acceptance:
-    """A person's acceptance of breaks; `role` is the one whose key signed it."""
-
-    id: Text
-    environment: Text
-    run_id: Text
-    breaks: tuple[Break, ...]
-    role: Text
-    identity: Text
-    reason: Text
-    ticket: Text
-    at: Moment
-
-    def __str__(self) -> str:
-        return f"accepted by {self.identity} for {self.role} at {iso(self.at)}: {self.reason} ({self.ticket})"
-
-
-_ACCEPTANCE = TypeAdapter(Acceptance)
-
-
-def acceptance_payload(acceptance: Acceptance) -> bytes:
-    """The bytes that are signed."""
-    return canonical_json({**_ACCEPTANCE.dump_python(acceptance), "schema": SCHEMA})
-
-
-def acceptance_of(payload: bytes) -> Acceptance:
-    """The acceptance in these bytes, not yet known to be signed by anybody.
-
-    Raises:
-        ValueError: it is not one.
-    """
-    try:
-        content: Any = strict_json(payload)
-        schema, found = content.pop("schema"), _ACCEPTANCE.validate_python(content)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"not an acceptance of histories: {error}") from error
-    if schema != SCHEMA:
-        raise ValueError(f"not an acceptance of histories: schema {schema!r}")
-    return found
 
 
 def trusted_acceptances(stored: Iterable[StoredAcceptance], environment: str, keys: KeySet) -> list[Acceptance]:

@@ -21,6 +21,9 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 #: The payload type of a waiver, so that its signature cannot pass for that of a statement.
 WAIVER_TYPE = "application/vnd.phase5.waiver+json"
 
+#: The payload type of a document that the gate states, so that its signature cannot pass for that of a statement.
+STATED_TYPE = "application/vnd.phase5.stated-document+json"
+
 LARGEST_ENVELOPE = 16 * 2**20
 """Bytes; a larger file is refused. A readiness statement takes some ten kilobytes."""
 
@@ -57,12 +60,12 @@ def pae(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
     return encoded
 
 
-def envelope_bytes(payload: bytes, signatures: Mapping[str, bytes]) -> bytes:
+def envelope_bytes(payload: bytes, signatures: Mapping[str, bytes], payload_type: str = PAYLOAD_TYPE) -> bytes:
     """The envelope as a file: signatures (key id -> DER) in the order of their key ids."""
     return canonical_json(
         {
             "payload": base64.b64encode(payload).decode("ascii"),
-            "payloadType": PAYLOAD_TYPE,
+            "payloadType": payload_type,
             "signatures": [
                 {"keyid": key_id, "sig": base64.b64encode(signature).decode("ascii")}
                 for key_id, signature in sorted(signatures.items())
@@ -71,8 +74,8 @@ def envelope_bytes(payload: bytes, signatures: Mapping[str, bytes]) -> bytes:
     )
 
 
-def read_envelope(content: bytes) -> ReadEnvelope:
-    """The envelope in a file.
+def read_envelope(content: bytes, payload_type: str = PAYLOAD_TYPE) -> ReadEnvelope:
+    """The envelope in a file, whose payload must be of this type.
 
     Raises:
         MalformedEnvelope: it is not exactly one.
@@ -80,8 +83,8 @@ def read_envelope(content: bytes) -> ReadEnvelope:
     if len(content) > LARGEST_ENVELOPE:
         raise MalformedEnvelope(f"{len(content)} bytes are more than {LARGEST_ENVELOPE}")
     envelope = _object(strict_json(content), {"payload", "payloadType", "signatures"}, "the envelope")
-    if envelope["payloadType"] != PAYLOAD_TYPE:
-        raise MalformedEnvelope(f"payloadType is {envelope['payloadType']!r}, not {PAYLOAD_TYPE}")
+    if envelope["payloadType"] != payload_type:
+        raise MalformedEnvelope(f"payloadType is {envelope['payloadType']!r}, not {payload_type}")
     entries = envelope["signatures"]
     if not isinstance(entries, list):
         raise MalformedEnvelope("signatures is not a list")

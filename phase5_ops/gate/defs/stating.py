@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from phase5_ops.gate.attestation.envelopes import STATED_TYPE
 from phase5_ops.gate.inputs.read import DecidingSession
 from phase5_ops.gate.records import Decision, GateInputs
 from phase5_ops.gate.state.items import Candidate, Written
-from phase5_ops.gate.state.stated_documents import RESTATED_AFTER, STATED_TYPE, NotStated, Stated, mark_of
+from phase5_ops.gate.state.stated_documents import RESTATED_AFTER, NotStated, Stated, mark_of
 
 #: Makes the document of a candidate. Passed in, because the layer above the gate defines what a document looks like.
 Describe = Callable[[DecidingSession, Candidate, GateInputs, Decision], Mapping[str, Any]]

@@ -27,7 +27,8 @@ from phase5_ops.evidence.histories import (
 )
 from phase5_ops.evidence.history import chains
 from phase5_ops.evidence.store import EvidenceStore
-from phase5_ops.gate.approval.history_acceptance import Acceptance, trusted_acceptances
+from phase5_ops.gate.approval.history_acceptance import trusted_acceptances
+from phase5_ops.gate.attestation.acceptance import Acceptance
 from phase5_ops.gate.attestation.keys import KeysError
 from phase5_ops.gate.attestation.run_record import RunRecord
 from phase5_ops.gate.session import GateSession

@@ -125,6 +125,11 @@ class ItemTable:
         answer = self._reader.paginate("dynamodb", "query", self._table, **self._of_prefix(pk, prefix))
         return [_read_item(item) for item in _answered(answer).items("Items")]
 
+    def everything(self) -> list[dict[str, Any]]:
+        """Every item of the table, of all environments."""
+        answer = self._reader.paginate("dynamodb", "scan", self._table, TableName=self._table, ConsistentRead=True)
+        return [_read_item(item) for item in _answered(answer).items("Items")]
+
     def _newest_page(
         self, pk: str, prefix: str, most: int, after: Mapping[str, Any]
     ) -> tuple[list[dict[str, Any]], Mapping[str, Any] | None]:

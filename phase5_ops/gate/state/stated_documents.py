@@ -15,23 +15,20 @@ and what is concluded from it.
 
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.files import sha256_of
-from phase5_ops.gate.attestation.envelopes import MalformedEnvelope, canonical_json, strict_json
+from phase5_ops.gate.attestation.envelopes import STATED_TYPE, MalformedEnvelope, canonical_json, strict_json
 from phase5_ops.gate.attestation.keys import GATE, KeySet
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state.items import Written, release_pk, slot
 from phase5_ops.gate.state.table import StateTable
 
 SCHEMA = "phase5.stated/v1"
-
-#: The payload type of a document, so that its signature cannot pass for that of a statement.
-STATED_TYPE = "application/vnd.phase5.stated-document+json"
 
 RESTATED_AFTER = timedelta(minutes=5)
 SILENT_AFTER = timedelta(minutes=15)
@@ -107,7 +104,7 @@ class StatedDocuments(StateTable):
         if item is None:
             return None
         try:
-            payload = _unpacked(bytes(item["packed"]) if "packed" in item else self._parts(release, series, item))
+            payload = document_in(item, lambda prefix: self._query(release_pk(release), prefix))
             return StoredDocument(payload, str(item["key_id"]), bytes(item["signature"]))
         except (KeyError, TypeError, ValueError, zlib.error) as error:
             raise NotStated(
@@ -145,13 +142,6 @@ class StatedDocuments(StateTable):
             item |= {"parts": min(len(parts), _MOST_PARTS), "digest": digest}
         condition = "attribute_not_exists(pk) OR #stated_at <= :now OR #stated_at > :ahead"
         return self._put(item, condition, {"now": iso(stated.at), "ahead": iso(stated.at + AHEAD_AT_MOST)})
-
-    def _parts(self, release: Release, series: int, item: Mapping[str, Any]) -> bytes:
-        found = self._query(release_pk(release), f"{slot('STATED', series)}#{item['digest']}#")
-        packed = b"".join(bytes(each["part"]) for each in found)
-        if len(found) != int(item["parts"]) or sha256_of(packed) != item["digest"]:
-            raise ValueError("parts of it are missing or changed")
-        return packed
 
 
 def verified(stored: StoredDocument | None, keys: KeySet, release: Release, series: int) -> Stated:
@@ -200,8 +190,23 @@ def mark_of(document: Mapping[str, Any]) -> str:
     return sha256_of(json.dumps(about, sort_keys=True).encode())
 
 
-def _unpacked(packed: bytes) -> bytes:
-    """The bytes before they were packed; a decompression bomb ends at the largest size allowed."""
+def document_in(item: Mapping[str, Any], beginning_with: Callable[[str], Sequence[Mapping[str, Any]]]) -> bytes:
+    """The bytes of a document that was written as this item; a decompression bomb ends at the largest size allowed.
+
+    Args:
+        item: the item of a series.
+        beginning_with: gives the items of the same partition whose sort key begins so, in order.
+
+    Raises:
+        KeyError, ValueError, zlib.error: it is not whole, or no such item.
+    """
+    if "packed" in item:
+        packed = bytes(item["packed"])
+    else:
+        found = beginning_with(f"{item['sk']}#{item['digest']}#")
+        packed = b"".join(bytes(each["part"]) for each in found)
+        if len(found) != int(item["parts"]) or sha256_of(packed) != item["digest"]:
+            raise ValueError("parts of it are missing or changed")
     unpacking = zlib.decompressobj()
     payload = unpacking.decompress(packed, _LARGEST)
     if not unpacking.eof:

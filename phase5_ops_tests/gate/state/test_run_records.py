@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from phase5_ops.evidence.histories import Break, Head, Standing
-from phase5_ops.gate.approval.history_acceptance import Acceptance, acceptance_payload, trusted_acceptances
+from phase5_ops.gate.approval.history_acceptance import trusted_acceptances
+from phase5_ops.gate.attestation.acceptance import Acceptance, acceptance_payload
 from phase5_ops.gate.attestation.envelopes import canonical_json
 from phase5_ops.gate.attestation.keys import GATE
 from phase5_ops.gate.attestation.run_record import RunFound, record_of, record_payload
@@ -156,7 +157,7 @@ def stored(signers, accepted: Acceptance, by: str = "ops-sre", **changes) -> Sto
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.hashes import SHA256
 
-    from phase5_ops.gate.approval.history_acceptance import ACCEPTANCE_TYPE
+    from phase5_ops.gate.attestation.acceptance import ACCEPTANCE_TYPE
     from phase5_ops.gate.attestation.envelopes import pae
 
     payload = acceptance_payload(accepted)

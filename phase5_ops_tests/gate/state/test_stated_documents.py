@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from phase5_ops.gate.attestation.envelopes import STATED_TYPE
 from phase5_ops.gate.attestation.keys import GATE
 from phase5_ops.gate.signing.kms import load_key, sign
 from phase5_ops.gate.state.items import Written, release_pk
-from phase5_ops.gate.state.stated_documents import STATED_TYPE, NotStated, Stated, StatedDocuments, mark_of, verified
+from phase5_ops.gate.state.stated_documents import NotStated, Stated, StatedDocuments, mark_of, verified
 from phase5_ops.gate.state.table import StateTable
 from phase5_ops_tests.gate.own_aws import NOW, RELEASE
 from phase5_ops_tests.gate.people import Desk
