@@ -3,7 +3,7 @@
 Each evidence declares the statements that it needs (`Evidence.iam`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -11,10 +11,8 @@ from phase5_ops.aws import (
     alarms,
     budgets,
     cost_explorer,
-    ledger,
     metrics,
     role_policies,
-    runbook_source,
     tables,
     topic_delivery,
 )
@@ -39,10 +37,12 @@ _ORDER = (
     "ReadMuteRules",
     "ReadCosts",
     "ReadLogs",
+    "ReadEventLog",
     "ListLogGroups",
     "ListLogArchives",
     "ReadLogArchives",
     "ReadRunbook",
+    "FindRunbook",
     "ReadDataTrail",
     "ListDataTrail",
     "KeepEvidence",
@@ -58,17 +58,21 @@ def policy_document(settings: Settings, declared: Iterable[Statement]) -> dict[s
     for each in (*own, *declared):
         by_sid.setdefault(each["Sid"], []).append(each)
     sids = sorted(by_sid, key=lambda sid: _ORDER.index(sid) if sid in _ORDER else len(_ORDER))
-    return document([_together(by_sid[sid]) for sid in sids])
+    return document(list(chain.from_iterable(_together(by_sid[sid]) for sid in sids)))
 
 
-def _together(statements: list[Statement]) -> Statement:
-    """Merges the statements of one Sid: every action and every resource; equal lists are taken once."""
-    actions = list(dict.fromkeys(tuple(each["Action"]) for each in statements))
-    resources = dict.fromkeys(tuple(each["Resource"]) for each in statements)
-    return statements[0] | {
-        "Action": list(actions[0]) if len(actions) == 1 else sorted(set(chain.from_iterable(actions))),
-        "Resource": list(chain.from_iterable(resources)),
-    }
+def _together(statements: list[Statement]) -> Iterator[Statement]:
+    """Merges the statements of one Sid, without allowing on a resource what is declared for another one only."""
+    actions: dict[str, set[str]] = {}
+    for each in statements:
+        for resource in each["Resource"]:
+            actions.setdefault(resource, set()).update(each["Action"])
+    resources: dict[tuple[str, ...], list[str]] = {}
+    for resource, allowed in actions.items():
+        resources.setdefault(tuple(sorted(allowed)), []).append(resource)
+    for number, (allowed_there, there) in enumerate(resources.items(), start=1):
+        sid = f"{statements[0]['Sid']}{number if number > 1 else ''}"
+        yield statements[0] | {"Sid": sid, "Action": list(allowed_there), "Resource": there}
 
 
 def tables_read(*names: str) -> list[Statement]:
@@ -76,9 +80,14 @@ def tables_read(*names: str) -> list[Statement]:
     return [statement("ReadTables", tables.IAM_ACTIONS, [table_arn(name)]) for name in names]
 
 
-def ledger_read(*names: str) -> list[Statement]:
-    """Reading a part of these tables: some partitions, or single items."""
-    return [statement("ReadTables", ledger.IAM_ACTIONS, [table_arn(name)]) for name in names]
+def ledger_read(name: str) -> list[Statement]:
+    """Reading the ledger: some partitions, or all."""
+    return [statement("ReadTables", ["dynamodb:DescribeTable", "dynamodb:Query", "dynamodb:Scan"], [table_arn(name)])]
+
+
+def items_read(*names: str) -> list[Statement]:
+    """Reading single items of these tables."""
+    return [statement("ReadTables", ["dynamodb:BatchGetItem"], [table_arn(name)]) for name in names]
 
 
 def metrics_read() -> list[Statement]:
@@ -112,14 +121,19 @@ def runbook_read(settings: Settings) -> list[Statement]:
     """Reading the runbook, if it is in S3."""
     if not settings.runbook.startswith("s3://"):
         return []
-    return [statement("ReadRunbook", runbook_source.IAM_ACTIONS, [f"arn:*:s3:::{settings.runbook.removeprefix('s3://')}"])]
+    location = settings.runbook.removeprefix("s3://")
+    return [
+        statement("ReadRunbook", ["s3:GetObject"], [f"arn:*:s3:::{location}"]),
+        statement("FindRunbook", ["s3:ListBucket"], [f"arn:*:s3:::{location.split('/', 1)[0]}"]),
+    ]
 
 
 def roles_read(settings: Settings) -> list[Statement]:
     """Reading the functions' roles, managed policies, and the policies of the tables that they reach."""
-    parts = [f"{table_arn(name)}{part}" for name in settings.isolation.iam_tables for part in ("", "/stream/*")]
+    judged = [table_arn(name) for name in settings.isolation.iam_tables]
     return [
-        statement("ReadTablePolicies", role_policies.TABLE_POLICY_ACTIONS, parts),
+        statement("ReadTablePolicies", role_policies.TABLE_POLICY_ACTIONS, judged),
+        statement("ReadTablePolicies", ["dynamodb:GetResourcePolicy"], [f"{table}/stream/*" for table in judged]),
         statement("ReadMetricsAlarms", ["iam:GetAccountAuthorizationDetails"], ["*"]),
         statement("ReadManagedPolicies", ["iam:GetPolicy"], ["arn:*:iam::*:policy/*"]),
         statement("ReadManagedPolicyVersions", ["iam:GetPolicyVersion"], ["arn:*:iam::*:policy/*"]),
@@ -139,6 +153,12 @@ def logs_read(settings: Settings) -> list[Statement]:
         found.append(statement("ListLogArchives", ["s3:ListBucket"], [f"arn:*:s3:::{a.split('/')[0]}" for a in archives]))
         found.append(statement("ReadLogArchives", ["s3:GetObject"], [f"arn:*:s3:::{archive}*" for archive in archives]))
     return found
+
+
+def event_log_read(settings: Settings) -> list[Statement]:
+    """Reading the log group that the platform's events go to, if the settings name it."""
+    group = settings.isolation.event_log_group
+    return [statement("ReadEventLog", ["logs:FilterLogEvents"], [f"arn:*:logs:*:*:log-group:{group}:*"])] if group else []
 
 
 def data_trail_read(settings: Settings) -> list[Statement]:

@@ -197,11 +197,14 @@ def _findings(document: ReadinessDocument, row: Row) -> tuple[Finding, ...]:
 
 
 def _show_in_dagster(settings: Settings, release: str) -> None:
-    """Materializes `sign_offs`. The signature stands even if this fails."""
+    """Materializes `sign_offs` in this machine's Dagster. The signature stands even if this fails.
+
+    The copy of the evidence gets nothing of it: the gate's own `sign_off_job` writes that, and who signs need not be allowed to.
+    """
     try:
         from phase5_ops.commands.sign_offs import run_sign_offs
 
-        shown = run_sign_offs(settings, release)
+        shown = run_sign_offs(settings.model_copy(update={"evidence_s3_uri": None}), release)
     except Exception:
         log.exception("the rows S.1 to S.3 could not be shown in Dagster")
         shown = False

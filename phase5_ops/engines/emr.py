@@ -20,14 +20,14 @@ from phase5_ops.policy import SparkPolicy
 from phase5_ops.settings import Settings
 
 _SECONDS = 60
-#: The IAM actions by which a job is started and followed.
-IAM_ACTIONS = (
-    "emr-serverless:StartJobRun",
+_OF_APPLICATION = ("emr-serverless:StartJobRun", "emr-serverless:GetApplication")
+_OF_JOB_RUN = (
     "emr-serverless:GetJobRun",
     "emr-serverless:CancelJobRun",
     "emr-serverless:GetDashboardForJobRun",
-    "emr-serverless:GetApplication",
 )
+#: The IAM actions by which a job is started and followed.
+IAM_ACTIONS = (*_OF_APPLICATION, *_OF_JOB_RUN)
 
 
 class SparkJobFailed(Exception):
@@ -158,7 +158,8 @@ def job_statements(settings: Settings) -> list[Statement]:
     application = f"arn:*:emr-serverless:*:*:/applications/{engine.spark.application_id}"
     passed = {"StringEquals": {"iam:PassedToService": "emr-serverless.amazonaws.com"}}
     return [
-        statement("RunSparkJobs", IAM_ACTIONS, [application, f"{application}/jobruns/*"]),
+        statement("RunSparkJobs", _OF_APPLICATION, [application]),
+        statement("FollowSparkJobs", _OF_JOB_RUN, [f"{application}/jobruns/*"]),
         statement("PassJobRole", ["iam:PassRole"], [str(engine.spark.role_arn)], passed),
         *place_statements("ExchangeWithJobs", str(engine.partials), ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]),
     ]

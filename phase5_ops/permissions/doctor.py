@@ -5,7 +5,7 @@ A machine that runs it has the policies of what it does beside this one: where t
 
 from phase5_ops.aws.iam import runbook_read
 from phase5_ops.aws.iam_statements import Statement, key_statements, keyed, statement, table_arn
-from phase5_ops.doctor import account, bucket, keys, machine, permitted, platform
+from phase5_ops.doctor import account, bucket, keys, platform
 from phase5_ops.gate.attestation.keys import SIGNERS
 from phase5_ops.gate.inputs import install_check
 from phase5_ops.probing.iam import secrets_read
@@ -17,14 +17,16 @@ def doctor(settings: Settings) -> list[Statement]:
     tables, environment = settings.tables, settings.environment
     on_table = [each for each in install_check.IAM_ACTIONS if each.startswith("dynamodb:")]
     on_keys = sorted({*keys.IAM_ACTIONS, *(each for each in install_check.IAM_ACTIONS if each.startswith("kms:"))})
-    seen = [f"{kind}#{environment}" for kind in ("KEYS", "NOTICES", "RUNS")]
+    noted = [f"{kind}#{environment}" for kind in ("KEYS", "NOTICES")]
     return [
         statement("DoctorIdentity", ["sts:GetCallerIdentity"], ["*"]),
         statement("DoctorPlatform", [account.IAM_ACTIONS[0]], [table_arn(tables.ledger), table_arn(tables.resilience)]),
         statement("DoctorStateTable", on_table, [table_arn(tables.readiness)]),
-        keyed("DoctorState", machine.IAM_ACTIONS, [tables.readiness], seen),
+        keyed("DoctorNotes", ["dynamodb:GetItem"], [tables.readiness], noted),
+        keyed("DoctorRuns", ["dynamodb:Query"], [tables.readiness], [f"RUNS#{environment}"]),
         *key_statements("DoctorKeys", on_keys, [settings.signing.key_of(role) for role in SIGNERS]),
-        statement("DoctorPermissions", permitted.IAM_ACTIONS, ["arn:*:iam::*:role/*", "arn:*:iam::*:user/*"]),
+        statement("DoctorPermissions", ["iam:SimulatePrincipalPolicy"], ["arn:*:iam::*:role/*", "arn:*:iam::*:user/*"]),
+        statement("DoctorRole", ["iam:GetRole"], ["arn:*:iam::*:role/*"]),
         statement("DoctorCosts", platform.IAM_ACTIONS, ["*"]),
         *_bucket(settings),
         *runbook_read(settings),

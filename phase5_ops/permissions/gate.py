@@ -29,15 +29,16 @@ from phase5_ops.gate.signing import cloudtrail as sign_events
 from phase5_ops.gate.signing import kms as signing
 from phase5_ops.gate.state import run_records
 from phase5_ops.gate.state import setup as state_table
-from phase5_ops.gate.state import table as state
 from phase5_ops.policy import PromotionPolicy
 from phase5_ops.settings import Settings
 
-#: The state table's actions for signing off and waiving, for an audit, and for `promote --wait`.
+#: The state table's actions by what is done in a partition. A conditional write that was refused reads what is there.
+_CHANGING = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query")
+_ADDING = ("dynamodb:GetItem", "dynamodb:PutItem")
+_ADDING_AND_READING = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
 _SIGNING = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
 _READING = ("dynamodb:Query",)
 _EXPORTING = ("dynamodb:Scan",)
-_RECORDING = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
 _WAITING = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query")
 
 _IDENTITY = "sts:GetCallerIdentity"  # always allowed by AWS; listed so that a policy names every call that is made
@@ -52,9 +53,11 @@ def gate(settings: Settings, *, pinned: bool) -> list[Statement]:
     own = settings.signing.key_of(GATE)
     return [
         _pinned(settings),
-        _state("GateState", state.IAM_ACTIONS, settings, "RELEASE", "OPEN", "OVERRIDES", "PROMOTED", "NOTICES"),
-        _state("GateReadsRuns", _READING, settings, "RUNS"),
-        _state("GateRecordsDeployed", _RECORDING, settings, "DEPLOYED"),
+        _state("GateReadsAhead", ("dynamodb:BatchGetItem",), settings, "RELEASE", "NOTICES"),  # of both in one call
+        _state("GateCandidates", _CHANGING, settings, "RELEASE"),
+        _state("GateListsCandidates", _CHANGING, settings, "OPEN"),
+        _state("GateNotes", _ADDING_AND_READING, settings, "PROMOTED", "NOTICES", "DEPLOYED"),
+        _state("GateReadsRunsAndOrders", _READING, settings, "RUNS", "OVERRIDES"),
         *key_statements("GateSigns", signing.IAM_ACTIONS, [own]),
         *_public_keys(settings, ROLES, pinned=pinned),
         statement("GateIdentity", [_IDENTITY], ["*"]),
@@ -67,13 +70,18 @@ def gate(settings: Settings, *, pinned: bool) -> list[Statement]:
 
 
 def signer(settings: Settings, role: str, *, pinned: bool) -> list[Statement]:
-    """`phase5 sign-off`, `waive`, `rollback` and `break-glass` for the role whose key signs; see `gate` for `pinned`."""
+    """`phase5 sign-off`, `waive`, `rollback`, `break-glass`, `history accept` and `status` for the role whose key signs.
+
+    See `gate` for `pinned`.
+    """
     others = [other for other in SIGNERS if other != role]
     return [
         _pinned(settings),
-        _state("SignerState", _SIGNING, settings, "RELEASE", "OVERRIDES"),
-        _state("SignerReadsPromotions", _READING, settings, "PROMOTED", "RUNS"),
-        _state("SignerAcceptsHistories", _SIGNING, settings, "HISTORY"),
+        *_listing(settings),
+        _state("SignerCandidates", _SIGNING, settings, "RELEASE"),
+        _state("SignerOrders", _ADDING_AND_READING, settings, "OVERRIDES"),
+        _state("SignerReadsPromotions", _READING, settings, "PROMOTED"),
+        _state("SignerAcceptsHistories", _ADDING, settings, "HISTORY"),
         *key_statements("RoleSigns", signing.IAM_ACTIONS, [settings.signing.key_of(role)]),
         *_public_keys(settings, others, pinned=pinned),
         statement("SignerIdentity", caller.IAM_ACTIONS, ["*"]),
@@ -110,12 +118,13 @@ def auditor(settings: Settings, *, pinned: bool) -> list[Statement]:
 
 
 def pipeline(settings: Settings, *, pinned: bool) -> list[Statement]:
-    """`phase5 promote --wait` and `status` of a release pipeline: it reads candidates, and verifies what was promoted.
+    """`phase5 promote --wait`, `status` and `releases` of a release pipeline: it reads, and verifies what was promoted.
 
     Registering a candidate goes through Dagster. See `gate` for `pinned`.
     """
     return [
         _pinned(settings),
+        *_listing(settings),
         _state("PipelineReadsCandidates", _WAITING, settings, "RELEASE"),
         _state("PipelineReadsPromotions", _READING, settings, "OVERRIDES", "PROMOTED", "DEPLOYED"),
         *_public_keys(settings, SIGNERS, pinned=pinned),
@@ -146,6 +155,14 @@ def _state(sid: str, actions: Sequence[str], settings: Settings, *kinds: str) ->
 def _pinned(settings: Settings) -> Statement:
     """Reads which keys `phase5 init` pinned, before any key is trusted; only `phase5 init` may change that."""
     return _state("ReadsPinnedKeys", ("dynamodb:GetItem",), settings, "KEYS")
+
+
+def _listing(settings: Settings) -> list[Statement]:
+    """`phase5 status` without a release: which candidates may be open, when a run has ended, when the daemon has looked."""
+    return [
+        _state("ListsCandidates", _READING, settings, "OPEN", "RUNS"),
+        _state("ReadsDaemonsLook", ("dynamodb:GetItem",), settings, "NOTICES"),
+    ]
 
 
 def _topic(settings: Settings) -> list[Statement]:

@@ -25,6 +25,7 @@ def statements(settings: Settings) -> list[Statement]:
     accounts = [f"TENANT#{tenant}#ACCOUNT#*" for tenant in tenants]
     whole = [f"TENANT#{tenant}" for tenant in tenants]
     ledgers = [f"TENANT#{tenant}" for tenant in (*tenants, *NOBODY)]
+    compared = table_arn(f"{settings.isolation.table_prefix}*")
     state_actions = [f"dynamodb:{action}" for action in ("GetItem", "PutItem", "UpdateItem", "DeleteItem")]
     return [
         keyed("ProbeLease", state_actions, [tables.readiness], ["PROBES"]),
@@ -36,16 +37,14 @@ def statements(settings: Settings) -> list[Statement]:
         keyed("ProbeCanaries", ["dynamodb:BatchWriteItem", "dynamodb:Query"], canaries, accounts),
         keyed("ProbeLedgerSearch", ["dynamodb:Query"], [tables.ledger], ledgers),
         keyed("HarnessTestData", ["dynamodb:BatchWriteItem", "dynamodb:Query"], watched, [*whole, *accounts]),
-        keyed("HarnessTenants", ["dynamodb:BatchWriteItem", "dynamodb:Query"], [tables.tenants, tables.signals], tenants),
+        keyed("HarnessTenants", ["dynamodb:BatchWriteItem", "dynamodb:Query"], [tables.tenants], tenants),
+        keyed("HarnessSignals", ["dynamodb:BatchWriteItem"], [tables.signals], tenants),
         keyed("HarnessLedgerEntry", ["dynamodb:BatchWriteItem"], [tables.ledger], [f"TENANT#{users.b.tenant_id}"]),
         keyed("HarnessStrays", ["dynamodb:BatchWriteItem"], [tables.internal_tasks], accounts),
         keyed("HarnessDedupe", ["dynamodb:BatchWriteItem"], [tables.external_write_dedupe], ["IDEMPOTENCY_KEY#*"]),
         statement("HarnessTableNames", ["dynamodb:ListTables"], ["*"]),
-        statement(
-            "HarnessComparison",
-            ["dynamodb:DescribeTable", "dynamodb:Query", "dynamodb:Scan"],
-            [table_arn(f"{settings.isolation.table_prefix}*"), table_arn(f"{settings.isolation.table_prefix}*/index/*")],
-        ),
+        statement("HarnessComparison", ["dynamodb:DescribeTable", "dynamodb:Query", "dynamodb:Scan"], [compared]),
+        statement("HarnessIndexes", ["dynamodb:Query"], [f"{compared}/index/*"]),
         statement("HarnessAnnouncement", ["events:PutEvents"], [event_bus_arn(settings.event_bus)]),
         statement(
             "ProbeTokens", ["cognito-idp:AdminInitiateAuth"], [f"arn:*:cognito-idp:*:*:userpool/{settings.user_pool_id or '*'}"]

@@ -58,7 +58,7 @@ def test_every_statement_is_asked_about_for_the_role_with_its_path(installation,
     assert "arn:aws:s3:::kept/phase5/phase5-doctor" in arns
     contexts = [entry for call in calls for entry in call.get("ContextEntries") or ()]
     leading = [each["ContextKeyValues"] for each in contexts if each["ContextKeyName"] == "dynamodb:LeadingKeys"]
-    assert ["RELEASE#production#phase5-doctor" in values for values in leading].count(True) == 1
+    assert ["RELEASE#production#phase5-doctor" in values for values in leading].count(True) == 2
 
 
 def test_what_is_refused_is_named_with_the_policy_that_allows_it(installation, refused):

@@ -3,46 +3,29 @@
 import importlib
 import json
 import pkgutil
+import re
 from fnmatch import fnmatchcase
+from importlib.resources import files
+from itertools import chain
 
-import dagster as dg
 import pytest
 from pydantic import SecretStr
 
 import phase5_ops
 from phase5_ops.aws.iam_statements import key_statements
-from phase5_ops.aws.reader import AwsReader
-from phase5_ops.build import WORDS
 from phase5_ops.checklist import ROLES
 from phase5_ops.cli import app as cli
-from phase5_ops.commands.audit_export import export
-from phase5_ops.commands.audit_signatures import audit
-from phase5_ops.commands.promote import wait
-from phase5_ops.context import open_run
-from phase5_ops.evidence.store import EvidenceStore
-from phase5_ops.gate.approval.sign_off import registered, sign_off, signer, to_sign
-from phase5_ops.gate.approval.waive import record_waiver
-from phase5_ops.gate.audit.contents import AuditPeriod
-from phase5_ops.gate.candidates import registration as candidates
-from phase5_ops.gate.defs.sensor import run_tick
-from phase5_ops.gate.inputs.install_check import check_installation
-from phase5_ops.gate.inputs.present_platform import PresentPlatform, alarms_now
-from phase5_ops.gate.inputs.read import DecidingSession
 from phase5_ops.gate.promotion.targets.choice import iam_actions
-from phase5_ops.gate.records import Release, Waiver
-from phase5_ops.gate.session import GateSession
-from phase5_ops.gate.signing.trusted_keys import FILE_NAME, pin_keys
+from phase5_ops.gate.records import Release
+from phase5_ops.gate.signing.trusted_keys import FILE_NAME
 from phase5_ops.gate.state import items as state_items
 from phase5_ops.gate.state import notice_box, observations, run_records
 from phase5_ops.gate.state import table as state
-from phase5_ops.gate.state.items import Fate
-from phase5_ops.gate.state.setup import initialise
 from phase5_ops.permissions import gate as iam
 from phase5_ops.permissions.purposes import Purpose, policy_for
 from phase5_ops.policy import DeployedPolicy, EnginePolicy, NotificationPolicy, PromotionPolicy, SparkPolicy
-from phase5_ops.settings import ConfigurationError, ProbeUser, ProbeUsers, ReadingSettings, Settings, load_settings
-from phase5_ops_tests.gate.own_aws import DIGEST, NOW, RELEASE
-from phase5_ops_tests.gate.people import Desk
+from phase5_ops.settings import ConfigurationError, ProbeUser, ProbeUsers, Settings, load_settings
+from phase5_ops_tests.gate.own_aws import DIGEST
 
 KEY_ID = "0987dcba-09fe-87dc-65ba-ab0987654321"
 MACHINE = "arn:aws:states:us-west-2:123456789012:stateMachine:promote"
@@ -244,8 +227,8 @@ def test_the_state_table_is_reached_in_the_environments_own_partitions_alone():
     wanted = {
         "readiness": [False] * 4 + [True, True, False, False],
         "gate": [True] * 5 + [False, True, True],
-        "signer": [True, False, True, True, True, True, False, False],
-        "pipeline": [True, False, True, True, False, False, False, True],
+        "signer": [True] * 7 + [False],
+        "pipeline": [True] * 5 + [False, True, True],
         "doctor": [False, False, False, False, True, False, True, False],
     }
     for name, statements in policies(settings).items():
@@ -264,99 +247,76 @@ def test_the_state_table_is_reached_in_the_environments_own_partitions_alone():
 
 
 def test_what_signing_takes_of_the_state_table_is_among_what_the_table_declares():
-    for actions in (iam._SIGNING, iam._READING, iam._WAITING):
+    for actions in (iam._CHANGING, iam._ADDING, iam._ADDING_AND_READING, iam._SIGNING, iam._READING, iam._WAITING):
         assert set(actions) < set(state.IAM_ACTIONS)
 
 
-# --- what is really called ---------------------------------------------------------------------------------------------------
+# --- what a run may change ----------------------------------------------------------------------------------------------------
+
+READING = ("BatchGet", "Describe", "Filter", "Get", "List", "Query", "Scan", "View")
+TENANTS, ACCOUNTS = ("phase5-a", "phase5-b"), ("TENANT#phase5-a#ACCOUNT#*", "TENANT#phase5-b#ACCOUNT#*")
+WHOLE = ("TENANT#phase5-a", "TENANT#phase5-b")
 
 
-@pytest.fixture
-def desk(aws, tmp_path, monkeypatch) -> Desk:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "sandbox")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
-    return Desk.on(aws, tmp_path)
+def changes(settings: Settings) -> dict[tuple[str, str], set[str]]:
+    """Action and resource of everything that a run's policy lets it change -> the partition keys that it is limited to."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for each in policy_for(Purpose.readiness, settings)["Statement"]:
+        keys = each.get("Condition", {}).get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", [])
+        for action in each["Action"]:
+            if not action.split(":")[1].startswith(READING):
+                for resource in each["Resource"]:
+                    found.setdefault((action, resource.split(":", 5)[5]), set()).update(keys)
+    return found
 
 
-#: What is read of two publications, to tell which came last.
-PUBLICATIONS = [(state_items.release_pk(RELEASE), state_items.slot("PROMOTION", series)) for series in (1, 2)]
-
-
-def called(reader: AwsReader) -> set[str]:
-    assert reader.meter.calls
-    return set(reader.meter.calls)
-
-
-def test_a_signer_calls_nothing_that_its_policy_does_not_allow(desk):
-    candidate = desk.ready()
-    policy = allowed(policy_for(Purpose.signer, desk.settings, "ops-sre")["Statement"])
-    session = desk.person("alice", role="admin")
-    with pytest.raises(Exception, match="cloudtrail:LookupEvents"):
-        signer(session, "ops-sre", to_sign(session, registered(session, RELEASE.name)))
-    unknown = called(session.reader)
-    session = desk.person("alice")
-    what = to_sign(session, registered(session, RELEASE.name))
-    sign_off(session, "ops-sre", what, signer(session, "ops-sre", what))
-    waiver = Waiver("w", "1.2", DIGEST, frozenset({("code", "x")}), "why", "T-1", NOW, session.now, "ops-sre", "alice")
-    record_waiver(session, candidate, waiver)
-    session.state.waivers(RELEASE)
-    session.state.read_ahead(PUBLICATIONS)
-    assert unknown | called(session.reader) == policy
-
-
-def test_the_gate_calls_nothing_that_its_policy_does_not_allow(desk, tmp_path):
-    changes = {"deployed": DeployedPolicy(digest_parameter="/deployed"), "reading": ReadingSettings(max_attempts=1)}
-    desk.settings = desk.settings.model_copy(update=changes)
-    platform = open_run(desk.settings, "gate")
-    with dg.DagsterInstance.ephemeral() as instance:
-        instance.report_runless_asset_event(
-            dg.AssetMaterialization(candidates.ASSET, partition="r-1", metadata={"digest": DIGEST})
-        )
-        run_tick(DecidingSession(platform, instance=instance), None, NOW, WORDS)
-    signing = desk.open()
-    ready = desk.ready()  # signs with the gate's key
-    signing.state.candidate(ready.release)
-    store = EvidenceStore(tmp_path / "evidence")
-    present = PresentPlatform(platform.reader, desk.settings.deployed)
-    alarms_now(present, store, "run", desk.settings.gate)
-    _ = present.deployed
-    assert platform.account != "unknown"
-    assert called(platform.reader) | called(signing.reader) <= allowed(policy_for(Purpose.gate, desk.settings)["Statement"])
-    assert {"dynamodb:BatchGetItem", "cloudwatch:DescribeAlarms", "ssm:GetParameter"} <= called(platform.reader)
-
-
-def test_a_waiting_pipeline_an_auditor_and_init_call_nothing_that_their_policies_do_not_allow(desk, tmp_path):
-    desk.ready()
-    session = desk.person("alice")
-    what = to_sign(session, registered(session, RELEASE.name))
-    sign_off(session, "ops-sre", what, signer(session, "ops-sre", what))
-    policy = {
-        purpose: allowed(policy_for(purpose, desk.settings)["Statement"]) for purpose in (Purpose.pipeline, Purpose.auditor)
+def test_a_run_changes_nothing_of_the_platform_but_items_of_the_test_tenants_and_sends_to_its_bus():
+    """By action and resource; the one table whose keys name no tenant is the dedupe table, from which leaks are removed."""
+    own = {
+        ("dynamodb:PutItem", "table/phase5-readiness"): {"PROBES", "RUNS#production"},
+        ("dynamodb:UpdateItem", "table/phase5-readiness"): {"PROBES"},
+        ("dynamodb:DeleteItem", "table/phase5-readiness"): {"PROBES"},
+        ("s3:PutObject", "evidence/phase5/*"): set(),
+        ("s3:PutObject", "kept/partials/*"): set(),
+        ("s3:DeleteObject", "kept/partials/*"): set(),
+        ("emr-serverless:StartJobRun", "/applications/00fm4oe0607u5a1d"): set(),
+        ("emr-serverless:CancelJobRun", "/applications/00fm4oe0607u5a1d/jobruns/*"): set(),
+        ("iam:PassRole", "role/spark"): set(),
     }
+    canaries = ("action-intent", "execution-attempts", "execution-outcomes", "internal-notes", "internal-tasks")
+    probed = ("autonomy-budget-state", "autonomy-config", "audit-export", "decision-proposal", "decision-budget")
+    tables = {
+        **{name: set(ACCOUNTS) for name in canaries},
+        **{name: {*WHOLE, *ACCOUNTS} for name in probed},
+        "tenants": set(TENANTS),
+        "signals": set(TENANTS),
+        "ledger": {"TENANT#phase5-b"},
+        "external-write-dedupe": {"IDEMPOTENCY_KEY#*"},
+    }
+    platform = {
+        **{("dynamodb:BatchWriteItem", f"table/cc-native-{name}"): keys for name, keys in tables.items()},
+        ("dynamodb:UpdateItem", "table/cc-native-tenants"): {"phase5-a"},
+        ("events:PutEvents", "event-bus/cc-native-events"): set(),
+        ("cognito-idp:AdminInitiateAuth", "userpool/us-west-2_abc"): set(),
+    }
+    assert changes(whole()) == own | platform
 
-    waiting = AwsReader(ReadingSettings(max_attempts=1), session=desk.session)
-    session = GateSession(open_run(desk.settings, "test", reader=waiting))
-    table = session.state
-    table.set_fate(table.candidate(RELEASE), Fate.BREAK_GLASS)
-    waiting.meter.calls.clear()
-    wait(lambda: session, RELEASE, 1, timeout=0, tell=lambda _: None, accept_break_glass=True)
-    table.candidate(RELEASE)
-    table.read_ahead(PUBLICATIONS)
-    assert called(waiting) == policy[Purpose.pipeline]
 
-    auditing = desk.open()
-    audit(auditing, RELEASE)
-    export(auditing, AuditPeriod(NOW, NOW), tmp_path / "audit.tar.gz", sign=False)
-    assert called(auditing.reader) == policy[Purpose.auditor]
+def test_a_run_without_test_tenants_changes_nothing_but_its_own_record():
+    assert changes(load_settings()) == {("dynamodb:PutItem", "table/phase5-readiness"): {"RUNS#production"}}
 
-    making = AwsReader(ReadingSettings(max_attempts=1), session=desk.session)
-    tables = desk.settings.tables.model_copy(update={"readiness": desk.settings.tables.readiness + "-2"})
-    settings = desk.settings.model_copy(update={"tables": tables})
-    list(initialise(making, tables.readiness))
-    session = GateSession(open_run(settings, "test", reader=making))
-    pin_keys(making, settings, session.state, NOW)
-    list(check_installation(session))
-    assert called(making) <= allowed(policy_for(Purpose.init, settings)["Statement"])
+
+def test_every_action_is_one_of_aws_and_stands_with_a_resource_of_its_kind():
+    """By AWS's own list of actions and resources, as cfn-lint ships it."""
+    known = json.loads((files("cfnlint") / "data/AdditionalSpecs/Policies.json").read_text())
+    printed = chain.from_iterable(chain.from_iterable(policies(whole(target)).values()) for target in TARGETS)
+    pairs = {(action, resource) for each in printed for action in each["Action"] for resource in each["Resource"]}
+    for action, resource in sorted(pairs):
+        service, _, operation = action.partition(":")
+        kinds = known[service]["Actions"][operation.lower()].get("Resources", [])
+        arns = [arn for kind in kinds for arn in known[service]["Resources"].get(kind.lower(), {}).get("ARNFormats", [])]
+        fitting = [re.fullmatch(re.sub(r"\$\{\w+\}", "[^:]*", arn), resource) for arn in arns]
+        assert any(fitting) or resource == "*", (action, resource, arns)
 
 
 # --- the command -------------------------------------------------------------------------------------------------------------

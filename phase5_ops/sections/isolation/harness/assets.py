@@ -8,7 +8,7 @@ from datetime import datetime
 
 import dagster as dg
 
-from phase5_ops.aws.iam import data_trail_read, logs_read
+from phase5_ops.aws.iam import data_trail_read, event_log_read
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.table import Tables
 from phase5_ops.orchestration.shown import MOST_ROWS
@@ -85,7 +85,7 @@ EVIDENCE = (
         kinds=frozenset({"dynamodb", "https", "table"}),
         sources=("cloudtrail/dynamodb_data_events", "control_center/replay", "cognito/user_pool", "dynamodb/ledger"),
         needs=("isolation_canary_started",),
-        iam=lambda settings: (*data_trail_read(settings), *logs_read(settings), *probing.statements(settings)),
+        iam=lambda settings: (*data_trail_read(settings), *event_log_read(settings), *probing.statements(settings)),
         describe=describe_harness,
         priority=LATE,
         preview=PREVIEW,

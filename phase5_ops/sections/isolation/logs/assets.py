@@ -9,10 +9,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from phase5_ops.aws.iam import ledger_read, logs_read, tables_read
-from phase5_ops.aws.iam_statements import Statement
+from phase5_ops.aws.iam_statements import Statement, statement
 from phase5_ops.aws.ledger import plan_reading, read_window
 from phase5_ops.aws.logs import LogEvent, LogWindow, list_log_groups, read_log_events, retention_reads
 from phase5_ops.aws.reader import describe_failure
+from phase5_ops.aws.s3.addresses import bucket_and_key
 from phase5_ops.aws.s3.log_objects import s3_archives
 from phase5_ops.aws.tables import describe_table_once, scan_items_once
 from phase5_ops.ccnative.ledger import SORT_PREFIX, stamp_of
@@ -212,10 +213,15 @@ def _judge(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
 
 
 def _kept_hours(settings: Settings) -> list[Statement]:
-    """Reading the kept hours; their hash key is made by whoever is first."""
+    """Reading the kept hours; their hash key is made by whoever is first.
+
+    S3 says that an hour is not there only to who may list the bucket; to others it says that they may not read it.
+    """
     if settings.engine.log_scan != "dagster":
         return []
-    return place_statements("KeepPartials", settings.partials_location, ["s3:GetObject", "s3:PutObject"])
+    location = settings.partials_location
+    kept = place_statements("KeepPartials", location, ["s3:GetObject", "s3:PutObject"])
+    return [*kept, statement("FindPartials", ["s3:ListBucket"], [f"arn:*:s3:::{bucket_and_key(location)[0]}"])] if kept else []
 
 
 EVIDENCE = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from phase5_ops.aws.iam import ledger_read, tables_read
+from phase5_ops.aws.iam import items_read, ledger_read, tables_read
 from phase5_ops.aws.ledger import ReadPlan, get_items, nothing_to_read, plan_reading, read_window
 from phase5_ops.aws.pricing import cost_usd
 from phase5_ops.aws.reader import CallMeter
@@ -187,7 +187,8 @@ EVIDENCE = (
         sources=("dynamodb/ledger", "dynamodb/executions", "dynamodb/tenants"),
         iam=lambda settings: (
             *tables_read(settings.tables.tenants),
-            *ledger_read(settings.tables.ledger, settings.tables.execution_attempts, settings.tables.execution_outcomes),
+            *ledger_read(settings.tables.ledger),
+            *items_read(settings.tables.execution_attempts, settings.tables.execution_outcomes),
         ),
         describe=describe_audit,
         preview=PREVIEW,
