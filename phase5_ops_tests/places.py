@@ -12,7 +12,7 @@ SCENARIOS = ROOT / "phase5_ops" / "sandbox" / "scenarios"
 
 def copy_project(root: Path) -> None:
     """Puts the package, its documents without pictures, and the files of the top level into a folder."""
-    for name in ("phase5_ops", "docs"):
+    for name in ("phase5_ops", "docs", "deploy"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "images"))
     for path in ROOT.glob("*.*"):
         if path.is_file():

@@ -25,6 +25,10 @@ def doctor(
     role: Annotated[
         str | None, typer.Option("--role", help="Whose key a signer signs with.", autocompletion=completion.roles)
     ] = None,
+    part: Annotated[
+        list[str] | None,
+        typer.Option("--part", metavar="PART", help="Only this part of the page, as it is named there; may be repeated."),
+    ] = None,
     output_format: PlainFormatOption = PlainFormat.table,
 ) -> None:
     """Say in one page what of this installation is not as it must be, and what to do about each.
@@ -32,14 +36,19 @@ def doctor(
     Looks at settings, credentials, clock, the platform's tables, permissions, the state table, keys, the evidence bucket, the
     runbook, probe users, Cost Explorer ($0.01), the state folder, and Dagster with its daemon. Changes nothing.
     """
-    from phase5_ops.commands.doctor import as_json, as_text, diagnose, wrong_settings
+    from phase5_ops.commands.doctor import PARTS, as_json, as_text, diagnose, wrong_settings
     from phase5_ops.gate.attestation.keys import GATE
     from phase5_ops.permissions.purposes import Purpose, policy_for
     from phase5_ops.settings import ConfigurationError, load_settings
+    from phase5_ops.text import did_you_mean, printable
 
     chosen = [purpose_named(name) for name in purposes or (Purpose.readiness, Purpose.gate, Purpose.doctor)]
     if role is not None and Purpose.signer not in chosen:
         refuse("--role goes with --for signer")
+    for name in part or ():
+        if name not in PARTS:
+            every = f"the parts are {', '.join(PARTS)}"
+            refuse(f"--part {printable(name)}{did_you_mean(name, PARTS, every)}")
     try:
         settings = load_settings()
     except ConfigurationError as error:
@@ -52,6 +61,6 @@ def doctor(
             policies[name] = policy_for(purpose, settings, whose)["Statement"]
         signing = [GATE] * (Purpose.gate in chosen) + [str(role)] * (Purpose.signer in chosen)
         with progress("looking at the installation"):
-            page = diagnose(settings, policies, signing)
+            page = diagnose(settings, policies, signing, part or PARTS)
     print(as_json(page) if output_format is PlainFormat.json else as_text(page, width_of(None)), flush=True)
     raise typer.Exit(page.exit_code)

@@ -4,7 +4,7 @@ Exit codes: 0 all is well; 1 something is not as it must be; 2 something could n
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from phase5_ops.aws.iam_statements import Statement
@@ -51,13 +51,35 @@ def wrong_settings(error: Exception) -> Diagnosis:
     return Diagnosis(None, (Examined("settings", seen),), EXIT_SETTINGS)
 
 
-def diagnose(settings: Settings, policies: Mapping[str, Sequence[Statement]], signing: Sequence[str]) -> Diagnosis:
-    """Looks at every part.
+#: The names of the parts that can be chosen, in the page's order; settings, credentials and clock are always looked at.
+PARTS = (
+    "platform",
+    "permissions",
+    "state table",
+    "keys",
+    "evidence bucket",
+    "runbook",
+    "probe users",
+    "costs",
+    "state folder",
+    "Dagster",
+    "gate",
+)
+
+
+def diagnose(
+    settings: Settings,
+    policies: Mapping[str, Sequence[Statement]],
+    signing: Sequence[str],
+    chosen: Collection[str] = PARTS,
+) -> Diagnosis:
+    """Looks at every part, or at the chosen ones.
 
     Args:
         settings: valid ones.
         policies: purpose -> the statements that its policy must have, for what this machine does.
         signing: the roles (`gate`, `ops-sre`, ...) with whose keys the caller must be able to sign.
+        chosen: names among `PARTS`.
     """
     installation = Installation(settings, None)
     found = [Examined("settings", each) for each in look_at_settings(settings)]
@@ -69,7 +91,7 @@ def diagnose(settings: Settings, policies: Mapping[str, Sequence[Statement]], si
         installation = Installation(settings, asked.caller)
         found += [Examined("credentials", each) for each in look_at_credentials(asked)]
         found += [Examined("clock", each) for each in look_at_clock(asked)]
-    found += examine(_parts(policies, signing), installation)
+    found += examine([part for part in _parts(policies, signing) if part.name in chosen], installation)
     code = EXIT_SETTINGS if region is None else exit_code([each.checked for each in found])
     return Diagnosis(settings.environment, tuple(found), code)
 

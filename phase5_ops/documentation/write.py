@@ -1,7 +1,7 @@
 """Documents made from code: the README's rows, the rooms of docs/architecture.md, docs/findings.md and docs/settings.md.
 
-Also made from it are the readiness document's JSON Schema, `findings.json`, from which codes are explained without Dagster, and
-the empty databases of Dagster's storage.
+Also made from it are the policies of deploy/template.yaml, the readiness document's JSON Schema, `findings.json`, from which
+codes are explained without Dagster, and the empty databases of Dagster's storage.
 `python -m phase5_ops.documentation` writes them; a test fails where they differ from the code.
 """
 
@@ -22,6 +22,7 @@ from phase5_ops.settings import ProbeUsers, variables
 
 #: Between which lines a table stands that is made from code, in a document that people write.
 _ROWS = ("<!-- rows: made from phase5_ops/checklist.py -->", "<!-- end of rows -->")
+_POLICIES = ("  # policies: made by python -m phase5_ops.documentation from what phase5 iam-policy prints", "  # end of policies")
 _ROOMS = ("<!-- rooms: made from the packages' docstrings -->", "<!-- end of rooms -->")
 
 
@@ -110,11 +111,13 @@ def documents(root: Path) -> dict[Path, str]:
     from phase5_ops.build import CATALOGUE, EVIDENCE, judged_checks
     from phase5_ops.documentation.dagster_databases import empty_databases
     from phase5_ops.orchestration.sqlite_storage import EMPTY_DATABASES
+    from phase5_ops.permissions import deployed
 
-    readme, docs = root / "README.md", root / "docs"
+    readme, docs, template = root / "README.md", root / "docs", root / "deploy" / "template.yaml"
     return {
         readme: _with_table(readme, _ROWS, rows_table(judged_checks())),
         docs / "architecture.md": _with_table(docs / "architecture.md", _ROOMS, rooms_table(root)),
+        template: _with_table(template, _POLICIES, deployed.as_yaml()),
         docs / "findings.md": CATALOGUE.as_markdown(),
         root / "phase5_ops" / "report" / FINDINGS_FILE: CATALOGUE.as_json({each.name: each.description for each in EVIDENCE}),
         docs / "settings.md": settings_markdown(),

@@ -18,22 +18,6 @@ from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import ProbeUser, ProbeUsers, load_settings
 from phase5_ops_tests.gate.people import Desk
 
-PARTS = [
-    "settings",
-    "credentials",
-    "clock",
-    "platform",
-    "permissions",
-    "state table",
-    "keys",
-    "evidence bucket",
-    "runbook",
-    "probe users",
-    "costs",
-    "state folder",
-    "Dagster",
-    "gate",
-]
 #: An operation of S3 -> the action that allows it, where that has another name.
 ACTIONS = {
     "s3:GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration",
@@ -72,12 +56,19 @@ def test_without_a_region_this_machine_is_still_looked_at(monkeypatch, capsys, t
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--for", "nobody"], ["--role", "ops-sre"], ["--for", "signer"], ["--for", "signer", "--role", "x"]]
+    ("arguments", "words"),
+    [
+        (["--for", "nobody"], "--for nobody: "),
+        (["--role", "ops-sre"], "--role goes with --for signer"),
+        (["--for", "signer"], "--for signer needs --role"),
+        (["--for", "signer", "--role", "x"], "--for signer needs --role"),
+        (["--part", "dagster"], "--part dagster; did you mean Dagster?"),
+    ],
 )
-def test_wrong_usage(monkeypatch, capsys, arguments):
+def test_wrong_usage(monkeypatch, capsys, arguments, words):
     code, out, err = phase5(monkeypatch, capsys, "doctor", *arguments)
     assert (code, out) == (3, "")
-    assert "--for" in err
+    assert words in err
 
 
 def test_a_sandbox_says_what_it_cannot_show(start: Callable[[str], Sandbox], monkeypatch, capsys, tmp_path):
@@ -86,7 +77,7 @@ def test_a_sandbox_says_what_it_cannot_show(start: Callable[[str], Sandbox], mon
     code, out, _ = phase5(monkeypatch, capsys, "doctor", "--format", "json")
     checks = json.loads(out)["checks"]
     assert code == 1  # neither is anything pinned there, nor has a daemon ever looked
-    assert list(dict.fromkeys(each["part"] for each in checks)) == PARTS
+    assert list(dict.fromkeys(each["part"] for each in checks)) == ["settings", "credentials", "clock", *doctor.PARTS]
     assert [each["seen"] for each in checks if each["outcome"] == "unknown"] == [
         "not tried: the embedded sandbox checks no permissions",
         "whether the caller may sign as gate was not told: this KMS knows no dry run",
@@ -94,6 +85,13 @@ def test_a_sandbox_says_what_it_cannot_show(start: Callable[[str], Sandbox], mon
     assert all(each["remedy"] for each in checks if each["outcome"] in ("unknown", "problem"))
     well = ("platform", "runbook", "probe users", "costs", "clock", "credentials", "state folder")
     assert {each["outcome"] for each in checks if each["part"] in well} <= {"ok", "note"}
+
+
+def test_chosen_parts_alone_are_looked_at(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("PHASE5_STATE_DIR", str(tmp_path))
+    _, out, _ = phase5(monkeypatch, capsys, "doctor", "--part", "state folder", "--part", "keys", "--format", "json")
+    parts = [each["part"] for each in json.loads(out)["checks"]]
+    assert list(dict.fromkeys(parts)) == ["settings", "credentials", "keys", "state folder"]
 
 
 def test_the_page_fits_and_counts(monkeypatch):
