@@ -4,7 +4,6 @@ One GetAccountAuthorizationDetails gives all roles and the customer's own polici
 answer nor `sections/isolation/roles/managed_policies.py` is read by a call of its own. Tables have policies of their own.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from urllib.parse import unquote
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.aws.tables import describe_table_once
+from phase5_ops.input_files.json_text import json_value
 from phase5_ops.reads import Read, ReadStatus
 
 #: Needed on every table that is judged, and its stream.
@@ -131,7 +131,7 @@ def _document(content: object, broken: list[str]) -> Document:
     if isinstance(content, Mapping):
         return content
     try:
-        decoded = json.loads(unquote(str(content)))
+        decoded = json_value(unquote(str(content)))
     except ValueError:
         decoded = None
     if isinstance(decoded, Mapping):

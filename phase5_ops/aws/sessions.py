@@ -5,7 +5,6 @@ answer in JSON is read once, and one that is no JSON is refused here, which boto
 DynamoDB, most of what a run reads, have the form in which they come: only binary values in them are converted.
 """
 
-import json
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,11 +15,13 @@ import boto3
 from botocore.config import Config
 from botocore.context import get_context
 from botocore.loaders import create_loader
-from botocore.model import MapShape, Shape, StructureShape
+from botocore.model import ListShape, MapShape, Shape, StructureShape
 from botocore.parsers import JSONParser, ResponseParser, ResponseParserFactory
 from botocore.session import get_session
 from botocore.useragent import UserAgentString
 from botocore.utils import parse_timestamp
+
+from phase5_ops.input_files.json_text import json_value
 
 #: Caches botocore's descriptions of services: each decision and tick makes its own clients, which would otherwise read megabytes
 #: of JSON again.
@@ -94,7 +95,7 @@ def _in_utc(value: Any) -> datetime:  # noqa: ANN401 - what the answer has: seco
 
 
 class _JsonAnswers(JSONParser):  # type: ignore[misc]
-    """Reads the answers of services that speak JSON."""
+    """Reads the answers of services that speak JSON; what is not of the kind that the service's model says is unreadable."""
 
     _content: dict[str, Any] | None = None
 
@@ -111,7 +112,21 @@ class _JsonAnswers(JSONParser):  # type: ignore[misc]
     def _parse_body_as_json(self, body_contents: bytes) -> Any:  # noqa: ANN401 - any JSON
         return super()._parse_body_as_json(body_contents) if self._content is None else self._content
 
-    def _handle_map(self, shape: MapShape, value: Mapping[str, Any]) -> dict[str, Any]:
+    def _handle_structure(self, shape: StructureShape, value: Any) -> Any:  # noqa: ANN401 - any JSON
+        return super()._handle_structure(shape, value if shape.is_document_type else _of_kind(shape, value, dict))
+
+    def _handle_list(self, shape: ListShape, node: Any) -> list[Any]:  # noqa: ANN401 - any JSON
+        if None in (entries := _of_kind(shape, node, list)):
+            raise UnreadableAnswer(f"{shape.name} of the answer has an entry that is null")
+        parsed: list[Any] = super()._handle_list(shape, entries)
+        return parsed
+
+    def _default_handle(self, shape: Shape, value: Any) -> Any:  # noqa: ANN401 - any JSON
+        kinds = _SCALARS.get(shape.type_name)
+        return value if kinds is None or type(value) in kinds else _of_kind(shape, value, *kinds)
+
+    def _handle_map(self, shape: MapShape, value: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+        _of_kind(shape, value, dict)
         if _is_of_attributes(shape.value):
             return {name: None if each is None else self._attribute(shape.value, each) for name, each in value.items()}
         parsed: dict[str, Any] = super()._handle_map(shape, value)
@@ -131,6 +146,23 @@ class _JsonAnswers(JSONParser):  # type: ignore[misc]
         return self._handle_structure(shape, value)
 
 
+#: Kinds of values of JSON, by the kind that a service's model says; a number that JSON cannot write is a text.
+_SCALARS: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "long": (int,),
+    "float": (float, int, str),
+    "double": (float, int, str),
+}
+
+
+def _of_kind(shape: Shape, value: Any, *kinds: type) -> Any:  # noqa: ANN401 - any JSON
+    if type(value) not in kinds:
+        raise UnreadableAnswer(f"{shape.name} of the answer is no {shape.type_name}, but {type(value).__name__}")
+    return value
+
+
 #: What operations without an output answer: AWS the first, moto the second.
 _NOTHING = (b"", b"null")
 
@@ -145,7 +177,7 @@ def _is_of_attributes(shape: Shape) -> bool:
 
 def _object_in(response: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        content = json.loads(response["body"])
+        content = json_value(response["body"])
     except ValueError:
         content = None
     if not isinstance(content, dict):

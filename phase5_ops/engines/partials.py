@@ -17,6 +17,7 @@ from importlib import resources
 from typing import Any, Self
 
 from phase5_ops.files import sha256_of
+from phase5_ops.input_files.json_text import json_value
 from phase5_ops.reads import Read
 
 _MARK = b"phase5-partial/1\n"
@@ -90,7 +91,7 @@ class Partial:
 
 def _header(head: bytes) -> dict[str, Any]:
     try:
-        header = dict(json.loads(head))
+        header = dict(json_value(head))
         header["depends_on"] = dict(header["depends_on"])
         return {name: header[name] for name in ("scan", "part", "depends_on", "made_at", "reads", "sha256", "size")}
     except (ValueError, KeyError, TypeError) as error:

@@ -4,11 +4,12 @@ YAML's merge keys (`<<`) work as usual: a mapping's own key wins over a merged o
 the others. But each mapping, also one behind an anchor, may have each key once, `<<` included.
 """
 
-import json
 from collections.abc import Hashable, Sequence
 from typing import Any
 
 import yaml
+
+from phase5_ops.input_files.json_text import json_value
 
 
 class WrittenTwice(ValueError):
@@ -61,11 +62,11 @@ def distinct_json(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
         WrittenTwice: a name stands twice in one object.
         ValueError: it is not JSON.
     """
-    return json.loads(text, object_pairs_hook=distinct)
+    return json_value(text, pairs=distinct)
 
 
 def distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON, as a hook for `json.loads`.
+    """An object of JSON, as a hook for `json_value`.
 
     Raises:
         WrittenTwice: a name stands in it twice.

@@ -7,7 +7,6 @@ effects. Nothing is retried: a request that was perhaps acted on must not be sen
 after its last exchange, since the other side may close an idle one just as a request goes out.
 """
 
-import json
 import ssl
 import threading
 import time
@@ -22,6 +21,7 @@ from urllib.parse import SplitResult, urlsplit
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from phase5_ops.input_files.json_text import json_value
 from phase5_ops.probing.redact import Redactor
 from phase5_ops.probing.request import HttpAnswer, Problem, Request
 from phase5_ops.settings import LOOPBACK_HOSTS, ConfigurationError
@@ -220,4 +220,4 @@ def json_of(client: Callable[[Request], HttpAnswer], request: Request) -> object
     answer = client(request)
     if answer.status != HTTPStatus.OK or answer.problem is not None:
         raise ValueError(answer.detail or f"HTTP {answer.status}")
-    return json.loads(answer.body)
+    return json_value(answer.body)

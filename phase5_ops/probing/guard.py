@@ -5,7 +5,6 @@ ours is refused: an unknown header, query or body field, another tenant, account
 is a `ConfigurationError`, because a foreign name can only come from settings (or a change of this code).
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 
 from jwt.utils import base64url_decode
 
+from phase5_ops.input_files.json_text import json_value
 from phase5_ops.probing.channel import CHANNELS, TENANT_CLAIM, Channel, Medium, Subject
 from phase5_ops.probing.request import Request
 from phase5_ops.settings import ConfigurationError
@@ -173,7 +173,7 @@ def _check_named(part: str, name: str, value: object, ground: Ground) -> bool:
 def _of_query(value: str) -> Any:  # noqa: ANN401 - any JSON
     """What a field of the query stands for: JSON where it looks like it."""
     try:
-        return json.loads(value) if value[:1] in ("[", "{") or value.isdigit() or value == "true" else value
+        return json_value(value) if value[:1] in ("[", "{") or value.isdigit() or value == "true" else value
     except ValueError:
         return value
 
@@ -354,7 +354,7 @@ def tenants_claimed(claim: object) -> list[str]:
     """Every tenant that a claim can be read as: without blanks around it, each entry of a list."""
     if isinstance(claim, str) and claim.strip().startswith("["):
         try:
-            claim = json.loads(claim)
+            claim = json_value(claim)
         except ValueError:
             return [str(claim)]
     named = claim if isinstance(claim, list) else [claim]
@@ -366,7 +366,7 @@ def _claims_of(authorization: str) -> dict[str, Any]:
     if len(parts) < 2:  # noqa: PLR2004 - header and payload
         return {}
     try:
-        claims = json.loads(base64url_decode(parts[1]))
+        claims = json_value(base64url_decode(parts[1]))
     except ValueError:
         return {}
     return claims if isinstance(claims, dict) else {}

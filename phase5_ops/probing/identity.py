@@ -13,12 +13,12 @@ Tokens and passwords are given to the redactor before anything else happens to t
 import base64
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.input_files.json_text import json_value
 from phase5_ops.input_files.written_twice import distinct_json
 from phase5_ops.probing.channel import ACCOUNTS_CLAIM, TENANT_CLAIM
 from phase5_ops.probing.client import HttpClient, json_of
@@ -68,7 +68,7 @@ def parse_accounts(claim: object) -> frozenset[str] | None:
         return None
     if isinstance(claim, str) and claim.strip().startswith("["):
         try:
-            claim = json.loads(claim)
+            claim = json_value(claim)
         except ValueError:
             return None
     names = claim if isinstance(claim, list) else str(claim).replace(",", " ").split()

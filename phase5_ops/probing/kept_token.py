@@ -16,6 +16,7 @@ from typing import Any
 import jwt
 
 from phase5_ops.files import write_whole
+from phase5_ops.input_files.json_text import json_value
 from phase5_ops.probing.channel import TENANT_CLAIM
 from phase5_ops.probing.forge import public_key_of
 
@@ -94,7 +95,7 @@ def keep(kept: Path, fresh: str, issue: Issue, *, wall: Callable[[], float] = ti
 
 def _load(kept: Path) -> dict[str, str]:
     try:
-        content = json.loads(kept.read_text(encoding="utf-8"))
+        content = json_value(kept.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     if not isinstance(content, dict):

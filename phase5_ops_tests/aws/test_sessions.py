@@ -80,3 +80,28 @@ def test_a_client_calls_itself_by_the_features_of_each_call():
                 register_feature_id(feature)
             assert pair[0].to_string() == pair[1].to_string()
     assert ours.with_client_config(config).to_string() == pair[1].to_string()
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "content", "named"),
+    [
+        ("cloudwatch", "DescribeAlarms", {"MetricAlarms": "none"}, "MetricAlarms"),
+        ("cloudwatch", "DescribeAlarms", {"MetricAlarms": [None]}, "null"),
+        ("cloudwatch", "DescribeAlarms", {"MetricAlarms": [5]}, "MetricAlarm of"),
+        ("cloudwatch", "DescribeAlarms", {"MetricAlarms": [{"ActionsEnabled": "no"}]}, "ActionsEnabled"),
+        ("cloudwatch", "DescribeAlarms", {"MetricAlarms": [{"EvaluationPeriods": "3"}]}, "EvaluationPeriods"),
+        ("cloudwatch", "DescribeAlarms", {"MetricAlarms": [{"AlarmName": ["x"]}]}, "AlarmName"),
+        ("cloudwatch", "GetAlarmMuteRule", {"MuteTargets": ["x"]}, "MuteTargets"),
+        ("ce", "GetCostAndUsage", {"ResultsByTime": [{"Total": []}]}, "Metrics"),
+        ("dynamodb", "Scan", {"Items": ["x"]}, "AttributeMap"),
+    ],
+)
+def test_an_answer_of_another_shape_than_the_service_says_is_refused_by_name(service, operation, content, named):
+    shape = get_session().get_service_model(service).operation_model(operation).output_shape
+    with pytest.raises(UnreadableAnswer, match=named):
+        _Parsers().create_parser("json").parse(answer(content), shape)
+
+
+def test_an_answer_that_is_nested_too_deep_is_refused():
+    with pytest.raises(UnreadableAnswer):
+        parsed(answer(b'{"Items": ' + b"[" * 100_000))

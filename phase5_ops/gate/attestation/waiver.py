@@ -1,12 +1,12 @@
 """How a waiver is written and read: the bytes that are signed, and the fields that statements and reports show of it. Pure."""
 
-import json
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from phase5_ops.gate.attestation.envelopes import canonical_json
 from phase5_ops.gate.records import Waiver
+from phase5_ops.input_files.json_text import json_value
 
 _WAIVER = TypeAdapter(Waiver)
 
@@ -31,6 +31,6 @@ def waiver_of(payload: str) -> Waiver:
         ValueError: it is not one.
     """
     try:
-        return _WAIVER.validate_python({**json.loads(payload), "signed_by": None, "unsigned": ""})
+        return _WAIVER.validate_python({**json_value(payload), "signed_by": None, "unsigned": ""})
     except (TypeError, ValueError) as error:
         raise ValueError(f"not a waiver: {error}") from error

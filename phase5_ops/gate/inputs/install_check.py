@@ -6,7 +6,6 @@ IAM (a statement for the whole account), it does not tell who may sign, and a no
 """
 
 import fnmatch
-import json
 import re
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from phase5_ops.gate.signing.kms import SigningError, load_key
 from phase5_ops.gate.signing.trusted_keys import signing_key
 from phase5_ops.gate.state.items import StateError
 from phase5_ops.gate.state.setup import TTL_ATTRIBUTE
+from phase5_ops.input_files.json_text import json_value
 from phase5_ops.reads import ReadStatus
 
 #: What the check needs, beside reading the public keys.
@@ -182,7 +182,7 @@ def _check_policy(reader: AwsReader, role: str, key: TrustedKey) -> Generator[Ch
         yield _unread(answer.read.operation, f"of {role}", answer.read.error)
         return set()
     try:
-        named = signers_in(json.loads(str(answer.pages[0].get("Policy"))))
+        named = signers_in(json_value(str(answer.pages[0].get("Policy"))))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         yield Checked(InstallOutcome.UNKNOWN, f"the key policy of {role} cannot be read: {error}")
         return set()

@@ -23,6 +23,7 @@ from phase5_ops.clock import Moment, iso
 from phase5_ops.gate.state.item_table import ItemTable
 from phase5_ops.gate.state.items import Item, MalformedItem, Written, read
 from phase5_ops.gate.state.setup import TTL_ATTRIBUTE
+from phase5_ops.input_files.json_text import json_value
 from phase5_ops.text import Text
 
 RUNS = "RUNS"  # the key of readiness runs
@@ -167,7 +168,7 @@ class NoticeBox(ItemTable):
 def _watched(item: Item) -> NoticeItem:
     stored = read(_Stored, item)
     try:
-        seen = dict(json.loads(stored.seen))
+        seen = dict(json_value(stored.seen))
         due = _NOTICES.validate_json(stored.due)
     except (ValidationError, ValueError, TypeError) as error:
         raise MalformedItem(item, error) from error
