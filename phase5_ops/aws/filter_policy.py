@@ -5,10 +5,11 @@ Source: Amazon SNS Developer Guide, "Amazon SNS subscription filter policies", "
 lacks matches only `{"exists": false}`.
 """
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+
+from phase5_ops.aws.resource_policy import fits
+from phase5_ops.input_files.json_text import json_value
 
 
 class _Unknown:
@@ -37,7 +38,7 @@ def accepts(policy: str, message: Mapping[str, Any]) -> bool | None:
         FilterPolicyError: not a filter policy.
     """
     try:
-        content = json.loads(policy)
+        content = json_value(policy)
     except ValueError as error:
         raise FilterPolicyError(f"not JSON: {error}") from error
     if not isinstance(content, dict):
@@ -103,6 +104,6 @@ def _compare(operator: str, wanted: Any, value: Any) -> bool | None:  # noqa: AN
             "prefix": value.startswith(wanted),
             "suffix": value.endswith(wanted),
             "equals-ignore-case": value.lower() == wanted.lower(),
-            "wildcard": re.fullmatch(".*".join(map(re.escape, wanted.split("*"))), value, re.DOTALL) is not None,
+            "wildcard": fits(wanted, value, any_one=""),
         }[operator]
     return None

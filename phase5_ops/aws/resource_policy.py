@@ -7,12 +7,13 @@ JSON policy elements: Condition operators". No identity policy applies to a serv
 policy alone decides.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+from phase5_ops.input_files.json_text import json_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class ServiceRequest:
 def permission(policy: str, request: ServiceRequest) -> Permission:
     """Whether a policy (JSON text) allows a request; not known if the policy cannot be read."""
     try:
-        content = json.loads(policy)
+        content = json_value(policy)
     except ValueError:
         return Permission(None, "its policy is not JSON")
     statements = _listed(content.get("Statement")) if isinstance(content, dict) else []
@@ -133,14 +134,16 @@ def _arn_like(pattern: str, arn: str) -> bool:
     return len(patterns) == len(parts) and all(fits(one, part) for one, part in zip(patterns, parts, strict=True))
 
 
-def fits(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
-    """IAM's wildcards: `*` for anything, slashes and colons too, `?` for one character, nothing else."""
-    return _compiled(pattern, ignore_case).fullmatch(text) is not None
+def fits(pattern: str, text: str, *, ignore_case: bool = False, any_one: str = "?") -> bool:
+    """IAM's wildcards: `*` for anything, slashes and colons too, `any_one` for one character, nothing else."""
+    return _compiled(pattern, ignore_case, any_one).fullmatch(text) is not None
 
 
 @cache
-def _compiled(pattern: str, ignore_case: bool) -> re.Pattern[str]:
-    parts = ({"*": ".*", "?": "."}.get(sign) or re.escape(sign) for sign in pattern)
+def _compiled(pattern: str, ignore_case: bool, any_one: str) -> re.Pattern[str]:
+    first, *others = ("".join("." if sign == any_one else re.escape(sign) for sign in part) for part in pattern.split("*"))
+    # what follows a `*` is taken at its first place and kept there, so that many of them cost no more than one
+    parts = [first, *(f"(?>.*?{part})" for part in others[:-1]), *(f".*{part}" for part in others[-1:])]
     return re.compile("".join(parts), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
 
 
