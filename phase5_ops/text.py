@@ -13,6 +13,11 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
+def storable(text: str) -> str:
+    """The text; halves of surrogate pairs, which JSON can write and no table or UTF-8 can hold, become a backslash and a code."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def first_few(texts: Sequence[str], most: int = 6) -> str:
     """The first of these texts, and how many more there are: `a, b and 3 more`."""
     return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")

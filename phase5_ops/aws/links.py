@@ -4,7 +4,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from urllib.parse import quote, urlencode
+from functools import partial
+from urllib.parse import quote as _quote
+from urllib.parse import urlencode
+
+quote = partial(_quote, errors="surrogatepass")  # a name of CloudWatch or of a log group may be any JSON text
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,8 @@ class ConsoleLinks:
             "showOnlyUncategorized": "false",
             "showOnlyUntagged": "false",
         }
-        return f"https://{self._billing_host}/costmanagement/home#/cost-explorer?{urlencode(query, quote_via=quote)}"
+        asked = urlencode(query, quote_via=_quote, errors="surrogatepass")
+        return f"https://{self._billing_host}/costmanagement/home#/cost-explorer?{asked}"
 
     def cost_allocation_tags(self) -> str:
         """The list of cost allocation tags."""

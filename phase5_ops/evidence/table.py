@@ -7,8 +7,9 @@ the content of a particular table, reading, Dagster.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -22,6 +23,7 @@ from pydantic_core import to_jsonable_python
 
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.reads import Read
+from phase5_ops.text import storable
 
 if TYPE_CHECKING:
     import pandas as pd  # seconds of import time that a command without tables does not need
@@ -34,6 +36,7 @@ Value = TypeVar("Value")
 _DTYPES = {str: "str", bool: "bool", int: "int64", float: "float64", datetime: "datetime64[us, UTC]", Decimal: "object"}
 _EMPTY_DTYPES = {"bool": "boolean", "int64": "Int64", "float64": "Float64"}  # of pandas, for columns with empty cells
 _JSON = "json"
+_MAYBE_HALF_A_PAIR = re.compile(r"\\ud[89a-f]|[\ud800-\udfff]")  # half of a surrogate pair in JSON text, or an escaped pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,10 @@ class DeclaredColumn:
         """The column of these cells."""
         import pandas as pd
 
-        column: pd.Series[Any] = pd.Series(values, dtype=self._pandas_dtype, index=index)
+        try:
+            column: pd.Series[Any] = pd.Series(values, dtype=self._pandas_dtype, index=index)
+        except UnicodeEncodeError:
+            column = pd.Series([_storable(value) for value in values], dtype=self._pandas_dtype, index=index)
         return column
 
     @cached_property
@@ -130,8 +136,14 @@ class DeclaredColumn:
     def _texts(self, values: Sequence[Any]) -> list[str | None]:
         """The values as JSON; an object that many rows share is dumped once."""
         different = {id(each): each for each in values}
-        texts = {key: None if each is None else json.dumps(each, **self.dumping) for key, each in different.items()}
+        texts = {key: None if each is None else self._text_of(each) for key, each in different.items()}
         return [texts[id(each)] for each in values]
+
+    def _text_of(self, value: object) -> str:
+        text = json.dumps(value, **self.dumping)
+        if not _MAYBE_HALF_A_PAIR.search(text):
+            return text
+        return json.dumps(_storable(json.loads(text)), **self.dumping)
 
     def read(self, frame: "pd.DataFrame") -> list[Any]:
         """The values of the column; an empty cell of any kind is None, and equal texts give the same value."""
@@ -146,6 +158,19 @@ class DeclaredColumn:
 
     def _of_text(self, text: str) -> Any:  # noqa: ANN401 - of the field's type
         return self.enum(text) if self.enum else self.json.validate_python(json.loads(text)) if self.json else text
+
+
+def _storable(value: Any) -> Any:  # noqa: ANN401 - JSON values, dataclasses of them, cells
+    """The value with every text in it as a table can hold it, see `storable`."""
+    if isinstance(value, str):
+        return storable(value) if type(value) is str else value
+    if isinstance(value, Mapping):
+        return {_storable(name): _storable(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_storable, value)) if type(value) in (list, tuple) else value
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{each.name: _storable(getattr(value, each.name)) for each in fields(value) if each.init})
+    return value
 
 
 class _NotCopied:
@@ -210,7 +235,7 @@ class DeclaredTable(Generic[Row, Facts]):
         frame = self._frame(cells)
         if not self._surely_valid(cells):
             frame = self.schema.validate(frame)
-        return GatheredTable(self, frame, facts)
+        return GatheredTable(self, frame, _storable(facts))
 
     def frame(self, rows: Iterable[Row]) -> "pd.DataFrame":
         """The frame of these rows, not validated."""
@@ -289,7 +314,7 @@ class GatheredTable(Generic[Row, Facts]):
 
     def with_reads(self, reads: Iterable[Read], observed_at: datetime) -> Self:
         """The same, saying how and when it was read."""
-        return replace(self, reads=tuple(reads), observed_at=observed_at)
+        return replace(self, reads=tuple(map(_storable, reads)), observed_at=observed_at)
 
 
 def filled(value: Value | None) -> Value:

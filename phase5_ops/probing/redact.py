@@ -35,8 +35,9 @@ class Redactor:
         for secret in secrets:
             if len(secret) < _MIN_SECRET:
                 continue
-            encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
-            self._secrets |= {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), quote_plus(secret), encoded}
+            raw = secret.encode("utf-8", "surrogatepass")
+            encoded = base64.b64encode(raw).decode().rstrip("=")
+            self._secrets |= {secret, json.dumps(secret)[1:-1], quote(raw, safe=""), quote_plus(raw), encoded}
             if secret.startswith("eyJ"):
                 self._secrets |= {part for part in secret.split(".") if len(part) >= _MIN_TOKEN_PART}
         self._longest_first = tuple(sorted(self._secrets, key=len, reverse=True))

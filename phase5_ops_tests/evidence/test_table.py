@@ -178,3 +178,15 @@ def test_tables_are_as_old_as_the_oldest():
     assert observed_at({"a": new, "b": old}) == NOW.replace(hour=1)
     assert observed_at({"a": new, "b": replace(new, observed_at=None)}) is None
     assert observed_at({}) is None
+
+
+def test_halves_of_surrogate_pairs_are_kept_as_what_every_reader_can_take(tmp_path):
+    """JSON can write them, so a name or a description of another service may hold them; UTF-8 and Parquet cannot."""
+    odd, shown = "a\ud800 \U0001f600", "a\\ud800 \U0001f600"
+    rows = [replace(ONE, name=odd, parts=(Part(odd),), more={odd: [odd]}), TWO]
+    facts = ThingFacts(odd, (Part(odd),), odd)
+    table = THINGS.gathered(rows, facts).with_reads([replace(READ, error=odd)], NOW)
+    assert table.rows[0] == replace(ONE, name=shown, parts=(Part(shown),), more={shown: [shown]})
+    assert table.facts == ThingFacts(shown, (Part(shown),), shown)
+    assert table.reads[0].error == shown
+    assert_kept(table, tmp_path)

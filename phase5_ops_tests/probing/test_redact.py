@@ -61,3 +61,7 @@ def test_ordinary_text_stays():
 
 def test_a_redactor_does_not_show_what_it_masks():
     assert PASSWORD not in repr(Redactor(PASSWORD))
+
+
+def test_a_secret_that_holds_half_of_a_surrogate_pair_is_masked():
+    assert Redactor("pass\ud800word")("it is pass\ud800word") == f"it is {MASK}"

@@ -179,7 +179,7 @@ def _events(entries: Iterable[Any]) -> tuple[list[Mapping[str, Any]], int]:
 def event_in(entry: Any) -> Mapping[str, Any] | None:  # noqa: ANN401 - what CloudTrail answers
     """CloudTrail's record of a call, in an entry of LookupEvents; None where it cannot be read."""
     try:
-        event = strict_json(str(mapping(entry).get("CloudTrailEvent")).encode("utf-8"))
+        event = strict_json(str(mapping(entry).get("CloudTrailEvent")).encode("utf-8", "surrogatepass"))
     except MalformedEnvelope:
         return None
     return event if isinstance(event, dict) else None
