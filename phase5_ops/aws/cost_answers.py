@@ -247,7 +247,7 @@ def _amount(metrics: Mapping[str, Any], metric: str) -> tuple[str | None, str]:
         amount = Decimal(text) if isinstance(text, str) else Decimal("NaN")
     except InvalidOperation:
         amount = Decimal("NaN")
-    if not amount.is_finite() or abs(amount) >= _LARGEST:
+    if not amount.is_finite() or not -_LARGEST < amount < _LARGEST:
         raise _Unreadable(f"{metric} {shown(text, _SHOWN)} is no amount")
     if not known_unit:
         if amount:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Any, TypeVar
 
 from phase5_ops.clock import parse_iso
@@ -116,9 +117,9 @@ def number(item: Mapping[str, Any], name: str) -> float:
     """
     value = required(attribute(item, name, "N"), name)
     found = _decimal(value)
-    if not found.is_finite():
+    if not found.is_finite() or not isfinite(bare := float(found)):  # also what is beyond every float
         raise AttributeProblem(name, f"expected a number, found {shown(value)}")
-    return float(found)
+    return bare
 
 
 def _decimal(value: object) -> Decimal:

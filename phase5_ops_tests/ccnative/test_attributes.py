@@ -2,7 +2,7 @@
 
 import pytest
 
-from phase5_ops.ccnative.attributes import AttributeProblem, flag, required, shown, text, texts, whole_number
+from phase5_ops.ccnative.attributes import AttributeProblem, flag, number, required, shown, text, texts, whole_number
 
 
 def test_each_kind_is_read():
@@ -35,3 +35,9 @@ def test_a_wrong_type_is_a_problem_that_shows_what_was_found(value):
 
 def test_what_is_shown_is_one_short_line():
     assert shown("a\n" * 100) == repr("a\n" * 100)[:77] + "..."
+
+
+@pytest.mark.parametrize("value", ["1e309", "-1e999999999", "NaN", "sNaN", "Infinity", "x", ""])
+def test_a_number_beyond_every_float_is_a_problem(value):
+    with pytest.raises(AttributeProblem, match="expected a number"):
+        number({"n": {"N": value}}, "n")

@@ -3,12 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 from phase5_ops.aws.links import ConsoleLinks
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.cloudwatch.alarm_answers import Subscription, Topic
 from phase5_ops.cloudwatch.metrics_insights import InsightsError, InsightsQuery, is_insights_query, parse_query
+
+_MOST = 10**7  # seconds, or periods: more than CloudWatch takes of either
+_LONGEST = 200  # of what is said of figures that cannot be read
 
 
 def is_topic(arn: str) -> bool:
@@ -111,20 +115,21 @@ def _figures(raw: Mapping[str, Any], queries: Sequence[Mapping[str, Any]]) -> di
     try:
         periods = [int(query["period"]) for query in queries if query["period"] is not None]
         evaluation = int(raw["EvaluationPeriods"])
-        if evaluation < 1 or min(periods, default=1) < 1:
-            raise ValueError(f"period {periods} s, {evaluation} evaluation periods")  # noqa: TRY301 - joins what int() refuses
-        needed = raw.get("DatapointsToAlarm")
-        threshold = raw.get("Threshold")
+        needed = int(raw.get("DatapointsToAlarm") or evaluation)
+        threshold = None if raw.get("Threshold") is None else float(raw["Threshold"])
+        if not all(1 <= number <= _MOST for number in (evaluation, needed, *periods)) or not isfinite(threshold or 0):
+            said = f"period {periods} s, {needed} of {evaluation} evaluation periods, threshold {threshold}"
+            raise ValueError(said[:_LONGEST])  # noqa: TRY301 - joins what int() refuses
         return {
             "period": max(periods) if periods else 300 if raw.get("Metrics") else None,
             "evaluation_periods": evaluation,
-            "datapoints_to_alarm": int(needed) if needed is not None else evaluation,
-            "threshold": float(threshold) if threshold is not None else None,
+            "datapoints_to_alarm": needed,
+            "threshold": threshold,
             "state_updated_at": _stamp(raw.get("StateUpdatedTimestamp")),
             "configured_at": _stamp(raw.get("AlarmConfigurationUpdatedTimestamp")),
             "unreadable": None,
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         return {"unreadable": f"{type(error).__name__}: {error}"}
 
 

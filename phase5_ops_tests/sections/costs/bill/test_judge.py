@@ -411,6 +411,7 @@ def _metric(value, of="Amount"):
     "change",
     [
         _metric("NaN"),
+        _metric("1e999999999999999999"),
         _metric("Infinity"),
         _metric("-inf"),
         _metric("six"),

@@ -54,6 +54,9 @@ ERROR_FAULTS = {
     "periods that do not fit": {"EvaluationPeriods": 100},
     "a state nobody knows": {"StateValue": "SLEEPING"},
     "a definition nobody can read": {"EvaluationPeriods": "three"},
+    "more periods than there are numbers": {"EvaluationPeriods": 10**400},
+    "a threshold that is no number": {"Threshold": float("nan")},
+    "a name that no file can hold": {"AlarmName": "error \ud800", "ComparisonOperator": "\ud800"},
 }
 BESIDE = (
     {
