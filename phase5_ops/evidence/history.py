@@ -12,16 +12,17 @@ that was cut off, restored from a copy or made anew.
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.evidence.histories import Chain
+from phase5_ops.input_files.json_text import json_value
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS snapshots (
@@ -33,8 +34,15 @@ CREATE TABLE IF NOT EXISTS sightings (
     PRIMARY KEY (stream, scope, subject));
 CREATE TABLE IF NOT EXISTS journal (seq INTEGER PRIMARY KEY, body TEXT NOT NULL, hash TEXT NOT NULL);
 """
+_UNREADABLE = {
+    "snapshots": "NOT json_valid(payload) OR json_type(payload) <> 'object' OR julianday(observed_at) IS NULL",
+    "sightings": "julianday(first_seen) IS NULL OR julianday(last_seen) IS NULL",
+}
 _SNAPSHOT_ROWS = "SELECT seq, stream, scope, subject, run_id, observed_at, payload FROM snapshots"
 _SIGHTING_ROWS = "SELECT stream, scope, subject, first_seen, last_seen FROM sightings ORDER BY stream, scope, subject"
+
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +116,17 @@ class History:
             _note(connection, _snapshots_between(connection, before, _last_snapshot(connection)))
 
     def snapshots(self, stream: str, scope: str, *, until: datetime, days: int = 30) -> list[Snapshot]:
-        """The snapshots of the last `days` up to `until`, in the order in which they were written."""
+        """The snapshots of the last `days` up to `until`, in the order in which they were written.
+
+        One that cannot be read is left out; `chain` says that there are such.
+        """
         with self._connection() as connection:
             rows = connection.execute(
                 "SELECT subject, run_id, observed_at, payload FROM snapshots"
                 " WHERE stream = ? AND scope = ? AND observed_at <= ? AND observed_at >= ? ORDER BY seq",
                 (stream, scope, iso(until), iso(until - timedelta(days=days))),
             ).fetchall()
-        return [Snapshot(subject, run, parse_iso(at), json.loads(payload)) for subject, run, at, payload in rows]
+        return list(_readable(_snapshot, rows))
 
     def sight(self, stream: str, scope: str, seen_at: datetime, subjects: Iterator[str] | list[str]) -> None:
         """Notes that these subjects were seen at `seen_at`."""
@@ -130,14 +141,30 @@ class History:
             _note(connection, {"sightings": _digest(connection.execute(_SIGHTING_ROWS))})
 
     def sightings(self, stream: str, scope: str, *, until: datetime, days: int) -> list[Sighting]:
-        """The subjects seen within the last `days` before `until`, by name."""
+        """The subjects seen within the last `days` before `until`, by name; one that cannot be read is left out, see `chain`."""
         with self._connection() as connection:
             rows = connection.execute(
                 "SELECT subject, first_seen, last_seen FROM sightings"
                 " WHERE stream = ? AND scope = ? AND last_seen >= ? AND first_seen <= ? ORDER BY subject",
                 (stream, scope, iso(until - timedelta(days=days)), iso(until)),
             ).fetchall()
-        return [Sighting(subject, parse_iso(first), parse_iso(last)) for subject, first, last in rows]
+        return list(_readable(lambda subject, first, last: Sighting(subject, parse_iso(first), parse_iso(last)), rows))
+
+
+def _snapshot(subject: str, run: str, at: str, payload: str) -> Snapshot:
+    content = json_value(payload)
+    if not isinstance(content, dict):
+        raise ValueError("no object")  # noqa: TRY004 - as whatever else cannot be read
+    return Snapshot(subject, run, parse_iso(at), content)
+
+
+def _readable(read: Callable[..., Made], rows: Iterable[Sequence[Any]]) -> Iterator[Made]:
+    """What these rows hold, but for those that no run has written."""
+    for row in rows:
+        try:
+            yield read(*row)
+        except (ValueError, TypeError, AttributeError):
+            continue
 
 
 # --- the journal ------------------------------------------------------------------------------------------------------------
@@ -146,7 +173,7 @@ class History:
 def _digest(rows: Iterable[tuple[Any, ...]]) -> str:
     found = hashlib.sha256()
     for row in rows:
-        found.update(json.dumps(row).encode() + b"\n")
+        found.update(json.dumps(row, default=repr).encode() + b"\n")  # a row that was altered may hold bytes
     return found.hexdigest()
 
 
@@ -162,16 +189,19 @@ def _snapshots_between(connection: sqlite3.Connection, after: int, last: int) ->
 
 def _note(connection: sqlite3.Connection, content: Mapping[str, Any]) -> None:
     seq, previous = connection.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone() or (0, None)
-    body = json.dumps({**content, "seq": seq + 1, "previous": previous}, sort_keys=True)
+    body = json.dumps({**content, "seq": seq + 1, "previous": previous}, sort_keys=True, default=repr)
     hashed = hashlib.sha256(body.encode()).hexdigest()
     connection.execute("INSERT INTO journal (seq, body, hash) VALUES (?, ?, ?)", (seq + 1, body, hashed))
 
 
 def _problems(connection: sqlite3.Connection, lines: list[tuple[int, str, str]]) -> Iterator[str]:
-    """Lines that are altered or out of sequence, and entries that are not what was written."""
+    """Lines that are altered or out of sequence, and entries that are not what was written, or that no run can have written."""
+    for what, unreadable in _UNREADABLE.items():
+        if count := connection.execute(f"SELECT count(*) FROM {what} WHERE {unreadable}").fetchone()[0]:  # noqa: S608 - ours
+            yield f"{count} {what} cannot be read"
     previous, counted, sightings = None, 0, None
     for position, (seq, body, hashed) in enumerate(lines, start=1):
-        content = json.loads(body)
+        content = json_value(body)
         follows = seq == position == content["seq"] and content["previous"] == previous
         if not follows or hashlib.sha256(body.encode()).hexdigest() != hashed:
             yield f"line {seq} of the journal is not what was written"

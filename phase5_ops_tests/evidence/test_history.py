@@ -197,3 +197,31 @@ def test_a_file_of_a_version_without_a_journal_is_covered_from_its_next_entry_on
 def test_a_file_that_is_no_history_has_a_problem(tmp_path):
     (tmp_path / "h").write_bytes(b"not a database, but long enough to be read as one" * 100)
     assert "cannot be used" in History(tmp_path / "h").chain().problems[0]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE snapshots SET payload = '{' WHERE run_id = 'r2'",
+        "UPDATE snapshots SET payload = '[]' WHERE run_id = 'r2'",
+        "UPDATE snapshots SET payload = x'00ff' WHERE run_id = 'r2'",
+        "UPDATE snapshots SET observed_at = 'noon' WHERE run_id = 'r2'",
+        "UPDATE sightings SET last_seen = 'z' WHERE subject = 'each'",
+        "UPDATE journal SET hash = x'00ff' WHERE seq = 7",
+    ],
+)
+def test_a_row_that_no_run_has_written_is_left_out_and_named_and_the_next_run_goes_on(tmp_path, statement):
+    history, path = written(tmp_path)
+    edited(path, statement)
+    later = NOW + timedelta(days=1)
+    assert all(isinstance(each.payload, dict) for each in history.snapshots("breakers", "table-1", until=later))
+    history.sightings("sets", "ns", until=later, days=30)
+    history.append("breakers", "table-1", "r4", NOW, {"crm": {}})
+    assert history.chain().problems
+
+
+def test_a_row_that_cannot_be_read_is_named_in_a_file_without_a_journal_too(tmp_path):
+    history, path = written(tmp_path)
+    edited(path, "UPDATE snapshots SET payload = '{' WHERE run_id = 'r1'")
+    edited(path, "DROP TABLE journal")
+    assert history.chain().problems == ("2 snapshots cannot be read",)

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import pyarrow as pa
@@ -33,6 +34,7 @@ import pyarrow.parquet as pq
 from phase5_ops.ccnative.attributes import shown
 from phase5_ops.clock import iso
 from phase5_ops.evidence.history import History
+from phase5_ops.input_files.json_text import json_value
 
 #: Stream of `History` that keeps the heads; its scope is the identity of the ledger table.
 HEADS_STREAM = "ledger_heads"
@@ -109,9 +111,10 @@ class _Record:
     def facts(self) -> dict[str, Any]:
         """run_id, observed_at, count, newest (largest sort key), entries_sha256, previous, dropped; {} if it cannot be read."""
         try:
-            return dict(json.loads(self.body))
+            found = dict(json_value(self.body))
         except (ValueError, TypeError):
             return {}
+        return found if isinstance(found.get("dropped"), list) else {}
 
 
 class LedgerHistory:
@@ -183,6 +186,8 @@ class LedgerHistory:
         rows = connection.execute(
             "SELECT seq, body, hash, entries FROM records WHERE scope = ? ORDER BY seq", (self._scope,)
         ).fetchall()
+        if not all(tuple(map(type, row[:3])) == (int, str, str) and type(row[3]) in (bytes, NoneType) for row in rows):
+            raise sqlite3.DataError("a record is not of the kinds that runs write")
         return [_Record(*row) for row in rows]
 
     def _head_problems(self, records: Sequence[_Record], now: datetime) -> Iterator[str]:
@@ -191,7 +196,7 @@ class LedgerHistory:
         until = now + timedelta(days=1)  # also those of runs whose fixed clock was a little ahead
         for snapshot in self._heads.snapshots(HEADS_STREAM, self._scope, until=until, days=_HEAD_DAYS):
             seq, head = snapshot.payload.get("seq"), snapshot.payload.get("head")
-            if hashes.get(seq) != head:  # type: ignore[arg-type]
+            if not isinstance(seq, int) or hashes.get(seq) != head:
                 yield f"record {seq} of run {snapshot.run_id} {'was replaced' if seq in hashes else 'is gone'}"
                 return
 
@@ -252,7 +257,7 @@ def _known_entries(records: Sequence[_Record]) -> tuple[dict[Key, tuple[bytes, _
     """Entry -> the digest that was noted first and the record that noted it; and records whose entries are gone or altered."""
     known: dict[Key, tuple[bytes, _Record]] = {}
     problems = []
-    dropped = {seq for record in records for seq in record.facts.get("dropped", [])}
+    dropped = {seq for record in records for seq in record.facts.get("dropped", []) if isinstance(seq, int)}
     for record in records:
         if record.entries is None:
             if record.seq not in dropped:
@@ -290,7 +295,7 @@ def _compared(known: Mapping[Key, tuple[bytes, _Record]], seen: Seen, since: str
 
 def _listed(found: Sequence[tuple[Key, _Record]]) -> list[dict[str, str]]:
     return [
-        {"pk": pk, "sk": sk, "run_id": str(record.facts["run_id"]), "observed_at": str(record.facts["observed_at"])}
+        {"pk": pk, "sk": sk, "run_id": str(record.facts.get("run_id")), "observed_at": str(record.facts.get("observed_at"))}
         for (pk, sk), record in sorted(found, key=lambda entry: entry[0])[:LISTED]
     ]
 

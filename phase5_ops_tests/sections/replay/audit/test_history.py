@@ -97,6 +97,11 @@ def test_old_records_lose_their_entries_and_the_chain_stays_whole(history):
         ("DELETE FROM records WHERE seq = 2", "does not follow the one before it"),
         ("DELETE FROM records WHERE seq = 3", "record 3 of run run is gone"),
         ("DELETE FROM records", "record 1 of run run is gone"),
+        ("UPDATE records SET body = x'00ff' WHERE seq = 1", "not of the kinds that runs write"),
+        ("UPDATE records SET entries = 'text' WHERE seq = 1", "not of the kinds that runs write"),
+        ("UPDATE records SET seq = 'one' WHERE seq = 1", "not of the kinds that runs write"),
+        ("""UPDATE records SET body = '{"dropped": 5}' WHERE seq = 1""", "record 1 is not what was written"),
+        ("""UPDATE records SET body = '{"dropped": [[]]}' WHERE seq = 1""", "record 1 is not what was written"),
     ],
 )
 def test_a_history_that_was_altered_or_cut_shows(history, tmp_path, statement, problem):
