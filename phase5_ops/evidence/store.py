@@ -11,7 +11,8 @@
 
 Files appear whole or not at all (written beside, then renamed), so a killed run leaves no half file. With a copy target every
 file is also copied there, before the step that made it succeeds. File times are never used, since anybody can set them. Evidence
-of an earlier version has no run.json in its manifest and no histories.json; it is read by its own manifest.
+of an earlier version has no run.json in its manifest and no histories.json; it is read by its own manifest. run.json says of
+which version the whole folder is (`SCHEMA`), or it is of the first; one of a version that is not known is not read.
 """
 
 import json
@@ -37,6 +38,8 @@ if TYPE_CHECKING:  # seconds of import time that a command without tables does n
     from phase5_ops.evidence.table import DeclaredTable, Facts, GatheredTable, Row
 
 Upload = Callable[[str, bytes], None]
+
+SCHEMA = "phase5.evidence/v1"
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _DIGESTED = ("tables", "reports", "verdicts")
@@ -175,7 +178,7 @@ class EvidenceStore:
     def write_origin(self, run_id: str, origin: Origin) -> None:
         """Records what makes this folder; before the first table or verdict, and once per run."""
         if not (self.run_folder(run_id) / _ORIGIN).exists():
-            self._write(run_id, _ORIGIN, _canonical(_ORIGINS.dump_python(origin, mode="json")))
+            self._write(run_id, _ORIGIN, _canonical({"schema": SCHEMA, **_ORIGINS.dump_python(origin, mode="json")}))
 
     def origin(self, run_id: str) -> Origin | None:
         """What made the evidence of a run; None where nothing was gathered or judged in it.
@@ -186,10 +189,17 @@ class EvidenceStore:
         folder = self.run_folder(run_id)
         if not any((folder / part).exists() for part in _DIGESTED):
             return None
+        content = _json(folder / _ORIGIN)
+        _refuse_unknown(content, run_id)
         try:
-            return _ORIGINS.validate_python(_json(folder / _ORIGIN))
+            return _ORIGINS.validate_python(content)
         except ValidationError as error:
             raise ValueError(f"{_ORIGIN} of {run_id} does not say what made it: {in_one_line(error)}") from error
+
+    def refuse_unknown_version(self, run_id: str) -> None:
+        """Raises ValueError where the evidence of a run is of a version that is not known; OSError where that cannot be read."""
+        with suppress(FileNotFoundError):  # as an earlier version had it
+            _refuse_unknown(_json(self.run_folder(run_id) / _ORIGIN), run_id)
 
     def write_ended(self, run_id: str, ended: Ended) -> None:
         """Records where histories stood; the last file before the evidence is sealed for good."""
@@ -296,6 +306,7 @@ class EvidenceStore:
             OSError, ValueError: there is no manifest; or a verdict, run.json or histories.json is missing or not as sealed.
         """
         listed = self._listed(run_id)
+        self.refuse_unknown_version(run_id)
         checks = sorted(name.removeprefix("verdicts/").removesuffix(".json") for name in listed if name.startswith("verdicts/"))
         folder = self.run_folder(run_id)
 
@@ -363,6 +374,13 @@ class EvidenceStore:
         content = _canonical(self._manifest(run_id))
         self._write(run_id, _MANIFEST, content)
         return sha256_of(content)
+
+
+def _refuse_unknown(origin: object, run_id: str) -> None:
+    version = origin.get("schema", SCHEMA) if isinstance(origin, dict) else SCHEMA
+    if version != SCHEMA:
+        known = f"this phase5 reads {SCHEMA} alone: update it, see docs/upgrading.md"
+        raise ValueError(f"the evidence of run {run_id} is of version {version!r}, and {known}")
 
 
 def _mark(stat: os.stat_result) -> tuple[int, int, int, int]:

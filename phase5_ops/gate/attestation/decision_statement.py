@@ -7,7 +7,7 @@ Equal facts give equal bytes.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -79,6 +79,7 @@ class _Policy(Attested):
 
 
 class _Summary(Attested):
+    schema_version: Literal[1] = 1  # of the statement; the first version does not say it
     verifier: _Verifier
     time_verified: Moment
     resource_uri: Said

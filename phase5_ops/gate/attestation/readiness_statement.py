@@ -8,7 +8,7 @@ facts give equal bytes.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, StrictBool, StrictInt, TypeAdapter
 
@@ -96,6 +96,7 @@ class _Run:
     evaluated_at: Moment
     environment: Said
     not_tried: tuple[Text, ...] = ()
+    schema: Literal[1] = 1  # of the statement; the first version does not say it
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +202,7 @@ def readiness_statement(
     run = _Run(run_id, evaluated_at, release.environment, tuple(sorted(not_tried)))
     rules = _Rules(CHECKLIST_VERSION, tuple(sorted(loosened)))
     configuration = (
-        _part(EVIDENCE, evidence_digest, _RUN.dump_python(run)),
+        _part(EVIDENCE, evidence_digest, _RUN.dump_python(run, exclude={"schema"})),
         _part(POLICY, policy_digest, _RULES.dump_python(rules)),
         _part(ROWS_DESCRIPTOR, sha256_of(canonical_json(stated)), {"rows": stated}),
         _part(WAIVERS, sha256_of(canonical_json(waived)), {"waivers": waived}),

@@ -1,5 +1,6 @@
 """How a waiver is written and read: the bytes that are signed, and the fields that statements and reports show of it. Pure."""
 
+from dataclasses import fields
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -9,6 +10,7 @@ from phase5_ops.gate.records import Waiver
 from phase5_ops.input_files.json_text import json_value
 
 _WAIVER = TypeAdapter(Waiver)
+_FIELDS = frozenset(each.name for each in fields(Waiver)) - {"signed_by", "unsigned"}
 
 
 def waiver_fields(waiver: Waiver, *names: str) -> dict[str, Any]:
@@ -31,6 +33,10 @@ def waiver_of(payload: str) -> Waiver:
         ValueError: it is not one.
     """
     try:
-        return _WAIVER.validate_python({**json_value(payload), "signed_by": None, "unsigned": ""})
+        said = dict(json_value(payload))
+        waiver: Waiver = _WAIVER.validate_python({**said, "signed_by": None, "unsigned": ""})
     except (TypeError, ValueError) as error:
         raise ValueError(f"not a waiver: {error}") from error
+    if unknown := sorted(said.keys() - _FIELDS):  # what a later version added may limit what the rest of it excuses
+        raise ValueError(f"not a waiver of a version that this phase5 knows, it also says {', '.join(unknown)}: update phase5")
+    return waiver

@@ -232,6 +232,7 @@ def stored_bundle(store: EvidenceStore, run: ReadinessRun) -> Bundle | None:
     """The evidence of a run as it is stored now; None if it is not there or cannot be read."""
     run_id = run.facts.run_id
     try:
+        store.refuse_unknown_version(run_id)
         manifest = store.manifest(run_id)
         verdicts = {name: _verdict(store, run_id, name, digest) for name, digest in _part(manifest, "verdicts", ".json").items()}
         found = (store.digest_of(manifest), store.sealed_digest(run_id))

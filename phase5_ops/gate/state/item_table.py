@@ -12,7 +12,7 @@ from typing import Any
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 
 from phase5_ops.aws.reader import Answer, AwsReader
-from phase5_ops.gate.state.items import ItemTooLarge, StateError, Written
+from phase5_ops.gate.state.items import VERSION_ATTRIBUTE, ItemTooLarge, StateError, Written, newer_version
 from phase5_ops.gate.state.large_items import LARGEST, packed, size, unpacked
 from phase5_ops.reads import ReadStatus
 
@@ -169,8 +169,13 @@ def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_item(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item of the table, unpacked where it was too large; one that cannot be unpacked lacks attributes: it is malformed."""
+    """An item of the table, unpacked where it was too large; one that cannot be unpacked lacks attributes: it is malformed.
+
+    So does one of another version, so that nobody takes a part of it for the whole.
+    """
     plain = _plain(item)
+    if newer_version(plain) is not None:
+        return {name: plain[name] for name in ("pk", "sk", VERSION_ATTRIBUTE)}
     with suppress(ValueError):
         return unpacked(plain)
     return plain

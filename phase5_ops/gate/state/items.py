@@ -23,6 +23,10 @@ from phase5_ops.text import Text, in_one_line
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+#: The attribute in which an item says of which version it is; one without it is of the first, the only one there is so far.
+VERSION_ATTRIBUTE, VERSION = "schema", 1
+_UPDATE = "update phase5 here, see docs/upgrading.md"
+
 RELEASE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -49,7 +53,8 @@ class MalformedItem(StateError):
     def __init__(self, item: Item, error: Exception) -> None:
         key = f"{item.get('pk')} {item.get('sk')}"
         said = in_one_line(error) if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
-        super().__init__(Read("dynamodb:Item", key, ReadStatus.INVALID, said, 0, "", ""))
+        newer = newer_version(item)
+        super().__init__(Read("dynamodb:Item", key, ReadStatus.INVALID, newer or said, 0, "", ""), _UPDATE if newer else None)
 
 
 class ItemTooLarge(StateError):
@@ -60,6 +65,12 @@ class ItemTooLarge(StateError):
         said = f"it has {size:,} bytes, packed as far as can be, and DynamoDB takes 409,600"
         remedy = "a statement names each finding of every row: mend what most of them are about, then a new run has fewer"
         super().__init__(Read("dynamodb:PutItem", key, ReadStatus.INVALID, said, 0, "", ""), remedy)
+
+
+def newer_version(item: Item) -> str | None:
+    """Why an item is not for this version to read; None if it is."""
+    version = item.get(VERSION_ATTRIBUTE, VERSION)
+    return None if version == VERSION else f"it is of version {version}, and this phase5 knows version {VERSION} alone"
 
 
 @cache

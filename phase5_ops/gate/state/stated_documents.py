@@ -25,7 +25,7 @@ from phase5_ops.files import sha256_of
 from phase5_ops.gate.attestation.envelopes import STATED_TYPE, MalformedEnvelope, canonical_json, strict_json
 from phase5_ops.gate.attestation.keys import GATE, KeySet
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.state.items import Written, release_pk, slot
+from phase5_ops.gate.state.items import Written, newer_version, release_pk, slot
 from phase5_ops.gate.state.table import StateTable
 
 SCHEMA = "phase5.stated/v1"
@@ -107,8 +107,9 @@ class StatedDocuments(StateTable):
             payload = document_in(item, lambda prefix: self._query(release_pk(release), prefix))
             return StoredDocument(payload, str(item["key_id"]), bytes(item["signature"]))
         except (KeyError, TypeError, ValueError, zlib.error) as error:
+            why = newer_version(item) or error
             raise NotStated(
-                f"what the state table holds as the gate's document of {release.name} cannot be read ({error});"
+                f"what the state table holds as the gate's document of {release.name} cannot be read ({why});"
                 " the next tick of promotion_gate writes it anew"
             ) from error
 

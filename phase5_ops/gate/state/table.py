@@ -59,6 +59,7 @@ from phase5_ops.gate.state.items import (
     candidate_item,
     check_release,
     keys_pk,
+    newer_version,
     noted_release_in,
     open_pk,
     overrides_pk,
@@ -142,9 +143,9 @@ class StateTable(ItemTable):
             malformed: called with each MalformedItem, so that it stops no other candidate; without it, that is raised.
         """
         entries = {
-            str(item["sk"]).removeprefix(OPEN): str(item["listed_at"])
+            str(item["sk"]).removeprefix(OPEN): str(item.get("listed_at", ""))
             for item in self._query(open_pk(environment), OPEN)
-            if TTL_ATTRIBUTE not in item and "listed_at" in item
+            if newer_version(item) is not None or (TTL_ATTRIBUTE not in item and "listed_at" in item)
         }
         keys = {name: (release_pk(Release(name, "", environment)), "CANDIDATE") for name in sorted(entries)}
         self.read_ahead(keys.values())
