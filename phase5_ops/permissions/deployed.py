@@ -20,7 +20,13 @@ _STANDS_FOR = {
     "tenant-b.here": "${TenantB}",
 }
 _LARGEST = 5_000  # characters, before the parameters are put in
-_PURPOSES = (Purpose.readiness, Purpose.gate, Purpose.doctor, Purpose.init)
+#: Purpose -> roles of the template that have its policy.
+_ROLES = {
+    Purpose.readiness: ("RunRole",),
+    Purpose.gate: ("RunRole", "DaemonRole"),
+    Purpose.doctor: ("RunRole", "DaemonRole"),
+    Purpose.init: ("InitRole",),
+}
 
 
 def settings_of(environment: str, evidence_bucket: str, user_pool: str, tenant_a: str, tenant_b: str) -> Settings:
@@ -40,7 +46,7 @@ def managed_policies() -> dict[str, Any]:
     """Name in the template -> resource of CloudFormation."""
     settings = settings_of(*_STANDS_FOR)
     found = {}
-    for purpose in _PURPOSES:
+    for purpose, roles in _ROLES.items():
         parts = list(_in_parts(policy_for(purpose, settings)["Statement"]))
         for number, statements in enumerate(parts, start=1):
             name = f"{purpose.capitalize()}Policy{number if len(parts) > 1 else ''}"
@@ -49,6 +55,7 @@ def managed_policies() -> dict[str, Any]:
                 "Type": "AWS::IAM::ManagedPolicy",
                 "Properties": {
                     "Description": f"phase5 iam-policy --for {purpose}{of}",
+                    "Roles": [{"Ref": role} for role in roles],
                     "PolicyDocument": _with_parameters(document(statements)),
                 },
             }

@@ -52,12 +52,17 @@ RUN_BY = {
     "python -m benchmarks": "benchmarks/test_figures.py",
     "trestle init": "documentation/test_other_commands.py",
     "aws dynamodb get-item": "documentation/test_other_commands.py",
+    "aws secretsmanager create-secret": "documentation/test_other_commands.py",
+    "aws ecs run-task": "documentation/test_other_commands.py",
+    "aws s3 cp": "deploy/test_guide.py",
+    "aws cloudformation deploy": "deploy/test_guide.py",
     "aws cloudwatch put-metric-alarm": "documentation/test_other_commands.py",
     "aws sts assume-role": "documentation/test_other_commands.py",
     "pip install 'phase5-ops[formats]'": "documentation/test_other_commands.py",
     "dagster asset list --select": "orchestration/test_evidence_page.py",
 }
 _INSTALLED = "an installation from a registry, which .ci/run does as well"
+_BUILT = "no image is built here; deploy/test_image.py has hadolint read the Dockerfile, and runs what starts in it"
 #: Command -> why no test runs it, and what does.
 NOT_RUN = {
     f"{INSTALL} -q --no-compile -c constraints.txt -e '.[sandbox]' && .venv/bin/phase5 demo --no-ui": _INSTALLED,
@@ -68,6 +73,10 @@ NOT_RUN = {
     "{aws,ccnative,cloudwatch,evidence,gate,probing}": "a part of this suite",
     ".ci/run": "it runs this suite",
     "pip install -e '.[bench]'": _INSTALLED,
+    "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e .": _INSTALLED,
+    "docker build -f deploy/Dockerfile -t phase5 .": _BUILT,
+    "docker run --rm phase5 phase5 --version": _BUILT,
+    "apt-get install postgresql": "it changes the machine; tests that need PostgreSQL are skipped without it",
     "dagster job backfill -w workspace.yaml -l phase5_ops -j log_scan_hours_job"
     " --from 2026-11-23-00:00 --to 2026-11-23-23:00 --noprompt": (
         "a daemon launches its runs; sections/isolation/logs/engines/test_hours.py makes such runs"
@@ -138,7 +147,11 @@ def _value(kind: str, shape: Shape, word: Any) -> Any:
     return json.loads(word) if kind in ("map", "structure") else word
 
 
-@pytest.mark.parametrize("command", [each for each in SHOWN if each.startswith("aws ")])
+#: Commands of the AWS CLI's own, which no service has.
+_CLI_ALONE = ("aws s3 cp", "aws cloudformation deploy")
+
+
+@pytest.mark.parametrize("command", [each for each in SHOWN if each.startswith("aws ") and not each.startswith(_CLI_ALONE)])
 def test_a_line_for_the_aws_cli_names_an_operation_and_parameters_that_there_are(command: str):
     _, service, operation, *options = shlex.split(command)
     model = get_session().get_service_model(service)

@@ -21,6 +21,10 @@ ELSEWHERE = {
     "demo --scenario breaker-open": ("cli/test_cli.py", '"--scenario", "breaker-open"'),
     "check --row 6.1": ("test_adding_a_row.py", "ledger-not-restorable"),  # a row that only the copy of that page has
     "sandbox --scenario ledger-not-restorable": ("test_adding_a_row.py", "ledger-not-restorable"),
+    "--version": ("cli/test_errors.py", 'phase5("--version")'),
+    "doctor --part runbook": ("deploy/test_guide.py", 'phase5("doctor --part runbook")'),
+    'doctor --part "probe users"': ("deploy/test_guide.py", """phase5('doctor --part "probe users"')"""),
+    'doctor --part "state table" --part "evidence bucket"': ("deploy/test_guide.py", "phase5(BUCKET_AND_TABLE)"),
     "--install-completion": ("cli/test_completion.py", 'ask("--install-completion")'),
     "--show-completion": ("cli/test_completion.py", 'ask("--show-completion")'),
 }
