@@ -40,6 +40,8 @@ def unpacked(item: Mapping[str, Any]) -> dict[str, Any]:
     if PACKED not in item:
         return dict(item)
     unpacking = zlib.decompressobj()
+    if not hasattr(item[PACKED], "__bytes__"):  # of a number, `bytes` would make as many zeros
+        raise ValueError(f"{PACKED} cannot be read: it is no binary")
     try:
         whole = unpacking.decompress(bytes(item[PACKED]), _LARGEST_UNPACKED)
         head, _, contents = whole.partition(b"\n")
