@@ -50,6 +50,7 @@ RUN_BY = {
     "check-jsonschema": "report/formats/test_documented_consumers.py",
     "python -m phase5_ops.documentation": "documentation/test_other_commands.py",
     "python -m benchmarks": "benchmarks/test_figures.py",
+    "python -m phase5_ops_tests.supply_chain": "supply_chain/test_supply_chain.py",
     "trestle init": "documentation/test_other_commands.py",
     "aws dynamodb get-item": "documentation/test_other_commands.py",
     "aws secretsmanager create-secret": "documentation/test_other_commands.py",
@@ -124,7 +125,7 @@ def test_the_lists_hold_nothing_that_no_document_shows():
 def test_what_is_not_run_here_is_done_by_ci():
     done = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     for part in (
-        "-c constraints.txt -e '.[dev]'",
+        "-c constraints.txt -e '.[dev,audit]'",
         "ruff check .",
         "ruff format --check .",
         "mypy",

@@ -1,0 +1,1 @@
+"""What this project is made of: licences, a bill of materials, known vulnerabilities; see docs/licences.md."""
