@@ -50,6 +50,7 @@ RUN_BY = {
     "check-jsonschema": "report/formats/test_documented_consumers.py",
     "python -m phase5_ops.documentation": "documentation/test_other_commands.py",
     "python -m benchmarks": "benchmarks/test_figures.py",
+    "python -m phase5_ops_tests.fuzz": "fuzz/test_fuzz.py",
     "python -m phase5_ops_tests.supply_chain": "supply_chain/test_supply_chain.py",
     "trestle init": "documentation/test_other_commands.py",
     "aws dynamodb get-item": "documentation/test_other_commands.py",
@@ -78,6 +79,7 @@ NOT_RUN = {
     "docker build -f deploy/Dockerfile -t phase5 .": _BUILT,
     "docker run --rm phase5 phase5 --version": _BUILT,
     "apt-get install postgresql": "it changes the machine; tests that need PostgreSQL are skipped without it",
+    "pip install -e '.[fuzz]'": "it is tried by hand before a campaign; fuzz/test_fuzz.py runs one where it is installed",
     "dagster job backfill -w workspace.yaml -l phase5_ops -j log_scan_hours_job"
     " --from 2026-11-23-00:00 --to 2026-11-23-23:00 --noprompt": (
         "a daemon launches its runs; sections/isolation/logs/engines/test_hours.py makes such runs"
@@ -171,7 +173,7 @@ def test_a_line_for_the_aws_cli_names_an_operation_and_parameters_that_there_are
 def test_the_extra_that_is_installed_for_some_formats_is_there():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     shown_extras = {extra for command in SHOWN for extra in re.findall(r"\[(\w+)\]'", command)}
-    assert shown_extras == {"formats", "sandbox", "dev", "bench"}
+    assert shown_extras == {"formats", "sandbox", "dev", "bench", "fuzz"}
     assert shown_extras <= set(extras)
 
 
