@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from phase5_ops.aws.tables import describe_table_once
 from phase5_ops.build import EVIDENCE, PROJECT, build_defs, evidence_for, judgings_of
+from phase5_ops.commands.held_back import logged_afterwards
 from phase5_ops.commands.in_process import run_in_process
 from phase5_ops.commands.state_folder import open_dagster, prepare_state_folder, raise_if_unusable
 from phase5_ops.context import RunContext, open_run
@@ -49,11 +50,12 @@ def run_readiness(
     run = open_run(settings, str(uuid4()), look_back, rows=rows)
     _make_sure_who_asks(run)
     _make_sure_of_the_platform(run)
-    try:
-        return _run(settings, run, rows, instance)
-    except (OSError, dg.DagsterError, SQLAlchemyError, sqlite3.Error):
-        raise_if_unusable(settings.state_dir)
-        raise
+    with logged_afterwards():
+        try:
+            return _run(settings, run, rows, instance)
+        except (OSError, dg.DagsterError, SQLAlchemyError, sqlite3.Error) as error:
+            raise_if_unusable(settings.state_dir, error)
+            raise
 
 
 def _make_sure_who_asks(run: RunContext) -> None:

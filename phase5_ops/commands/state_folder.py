@@ -1,7 +1,9 @@
 """The state folder: DAGSTER_HOME of everything that `phase5` does, with the project's dagster.yaml in it."""
 
+import errno
 import fcntl
 import os
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -15,6 +17,11 @@ if TYPE_CHECKING:
 
 _REMEDY = "free its disk or allow writing to it, or name another folder with PHASE5_STATE_DIR"
 _PACKAGE = Path(phase5_ops.__file__).parent
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
+_UNUSABLE_DATABASE = frozenset(  # the first byte of what SQLite calls the error: https://www.sqlite.org/rescode.html
+    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+)
 
 _TRIED = b"0" * 65536  # bytes that show whether the folder takes anything; more than a disk leaves in its last block
 
@@ -77,11 +84,26 @@ def open_dagster(home: Path) -> "DagsterInstance":
         return DagsterInstance.from_config(str(home))
 
 
-def raise_if_unusable(folder: Path) -> None:
-    """After a failure that the folder may have caused: raises if the folder is unusable.
+def raise_if_unusable(folder: Path, error: BaseException | None = None) -> None:
+    """After a failure that the folder may have caused: raises if it is unusable, or if the failure says that it, or a part, was.
+
+    A disk that was too full for what was to be written may have room for less.
 
     Raises:
-        FolderUnusable: the folder cannot be written now.
+        FolderUnusable: the folder cannot be written.
     """
-    if why := why_unusable(folder):
+    if why := why_unusable(folder) or _why_in(error, folder):
         raise FolderUnusable(f"the state folder {folder} cannot be written any more: {why}; {_REMEDY}")
+
+
+def _why_in(error: BaseException | None, folder: Path) -> str | None:
+    """What an error, or one of its causes, says of a full disk or of something in the folder that cannot be written."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return error.strerror
+        if isinstance(error, PermissionError) and error.filename and Path(error.filename).is_relative_to(folder):
+            return f"{error.strerror}: {error.filename}"
+        if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _UNUSABLE_DATABASE:
+            return str(error)
+        error = error.__cause__ or error.__context__
+    return None

@@ -80,6 +80,9 @@ class Command:
         out, err = ((self._said / name).read_text("utf-8") for name in ("out", "err"))
         return out, err
 
+    def terminate(self) -> None:
+        self._process.terminate()
+
     def kill(self) -> None:
         self._process.kill()
 

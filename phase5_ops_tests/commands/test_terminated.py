@@ -1,0 +1,120 @@
+"""SIGTERM, as a scheduler of containers sends it, to real processes: a check, a run worker of Dagster's, `phase5 ui`."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.reconstruct import ReconstructableRepository
+from dagster._grpc.types import ExecuteRunArgs
+from dagster._serdes import serialize_value
+
+from phase5_ops.build import build_defs, evidence_for
+from phase5_ops.commands.state_folder import open_dagster, prepare_state_folder
+from phase5_ops.evidence.run_tags import READINESS_JOB
+from phase5_ops.sandbox.server import Sandbox
+from phase5_ops.sandbox.state.platform_faults import PlatformFault
+from phase5_ops.settings import load_settings
+from phase5_ops_tests.commands.test_ends import canaries
+from phase5_ops_tests.gate.serving import COMMAND, ended, until
+from phase5_ops_tests.gate.warm_processes import Command
+
+pytestmark = pytest.mark.slow(30)
+
+
+@pytest.fixture
+def sandbox(start, monkeypatch) -> Iterator[Sandbox]:
+    """One whose replays never finish, so that a run of row 3.3 follows its canary until it is stopped."""
+    running = start("healthy")
+    running.platform_faults.add(PlatformFault.REPLAY_NEVER_FINISHES)
+    monkeypatch.setenv("PHASE5_PROBES__FOLLOW_SECONDS", "600")
+    return running
+
+
+def is_followed(sandbox: Sandbox) -> bool | None:
+    """True once the run holds the lease and its canaries are there."""
+    return True if lease(sandbox) and canaries(sandbox.session().resource("dynamodb")) else None
+
+
+def lease(sandbox: Sandbox) -> dict | None:
+    table = sandbox.session().resource("dynamodb").Table("phase5-readiness")
+    return table.get_item(Key={"pk": "PROBES", "sk": "LEASE"}).get("Item")
+
+
+def nothing_is_held(sandbox: Sandbox) -> None:
+    assert canaries(sandbox.session().resource("dynamodb")) == []
+    assert lease(sandbox) is None
+
+
+def test_a_check_that_is_told_to_end_gives_back_what_it_holds_and_decides_nothing(sandbox, tmp_path):
+    process = Command([*COMMAND, "check", "--quiet", "--row", "3.3"], os.environ, tmp_path)
+    until("the run follows its canary", lambda: is_followed(sandbox), 120)
+    process.terminate()
+    found = ended(process, 60)
+    assert (found.code, found.out, found.err) == (130, "", "phase5: interrupted, nothing decided\n")
+    nothing_is_held(sandbox)
+
+
+def test_a_run_worker_that_is_told_to_end_gives_back_what_it_holds_and_its_run_is_over(sandbox, tmp_path):
+    home = prepare_state_folder(load_settings().state_dir)
+    with open_dagster(home) as instance:
+        repository = ReconstructableRepository.for_module("phase5_ops.definitions", "defs", str(Path.cwd()))
+        origin = repository.get_reconstructable_job(READINESS_JOB).get_python_origin()
+        job = build_defs(settings=load_settings()).resolve_job_def(READINESS_JOB)
+        assets = frozenset(map(dg.AssetKey, evidence_for({"3.3"})))
+        run = instance.create_run_for_job(job, job_code_origin=origin, asset_selection=assets)
+        order = serialize_value(ExecuteRunArgs(job_origin=origin, run_id=run.run_id, instance_ref=instance.get_ref()))
+        process = Command([sys.executable, "-m", "dagster", "api", "execute_run", order], os.environ, tmp_path)
+        until("the run follows its canary", lambda: is_followed(sandbox), 120)
+        process.terminate()
+        assert ended(process, 60).code == 0
+        nothing_is_held(sandbox)
+        assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
+
+
+def test_a_ui_that_is_told_to_end_ends_with_its_daemon_and_every_other_process(tmp_path, monkeypatch):
+    monkeypatch.setenv("PHASE5_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (tmp_path / "said").open("w") as said:
+        ui = subprocess.Popen([*COMMAND, "ui", "--port", str(port)], stdout=said, stderr=said, start_new_session=True)
+    try:
+        until("the UI serves", lambda: served(port), 120)
+        until("the daemon runs", lambda: True if len(of_session(ui.pid)) >= 4 else None, 60)
+        ui.terminate()
+        assert ui.wait(60) == 0
+        until("every process has ended", lambda: None if of_session(ui.pid) else True, 30)
+        assert "Traceback" not in (tmp_path / "said").read_text()
+    finally:
+        for pid in of_session(ui.pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+def served(port: int) -> bool | None:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/server_info", timeout=5) as answer:
+            return answer.status == 200
+    except (URLError, OSError):
+        return None
+
+
+def of_session(leader: int) -> dict[int, str]:
+    """The processes of a session, with what they are."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == leader and fields[0] != "Z":
+                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")[:120]
+        except OSError:
+            continue
+    return found
