@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import urlparse
 
 from phase5_ops.aws.links import ConsoleLinks
-from phase5_ops.aws.reader import Answer, AwsReader
+from phase5_ops.aws.reader import Answer, AwsReader, reader_of
+from phase5_ops.aws.sessions import call_config, new_session
 from phase5_ops.checklist import CHECKLIST_VERSION
 from phase5_ops.evidence.histories import UNCONFIRMED, Continuity
 from phase5_ops.evidence.history import History
@@ -132,7 +133,7 @@ def open_run(
     """
     return RunContext(
         settings=settings,
-        reader=reader or AwsReader(settings.reading),
+        reader=reader or reader_of(settings),
         history=History(settings.state_dir / "history.sqlite"),
         store=EvidenceStore(settings.state_dir / "evidence", _uploader(settings)),
         run_id=run_id,
@@ -149,12 +150,14 @@ def _uploader(settings: Settings) -> Upload | None:
 
     @cache
     def client() -> Any:  # noqa: ANN401 - boto3's clients have no types
+        if settings.aws.role_arn is not None:  # Dagster's resource knows no credentials that are asked for again
+            return new_session(settings.aws, settings.reading).client("s3", config=call_config(settings.reading))
         # Imported only where evidence goes to S3: the import takes its time. Dagster's resource bounds the number of tries alone
         # (`max_attempts`, botocore's standard mode); it takes no timeouts, so each try has botocore's 60 s to connect and 60 s to
         # read. It knows nothing of `AwsReader`: the run's deadline ends no upload, and the run's meter counts none.
         from dagster_aws.s3 import S3Resource
 
-        return S3Resource(max_attempts=settings.reading.max_attempts).get_client()
+        return S3Resource(region_name=settings.aws.region, max_attempts=settings.reading.max_attempts).get_client()
 
     def upload(key: str, content: bytes) -> None:
         client().put_object(Bucket=target.netloc, Key="/".join(part for part in (prefix, key) if part), Body=content)

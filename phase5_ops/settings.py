@@ -79,6 +79,7 @@ _NO_VERDICT = frozenset(
         "engine",
         "evidence_s3_uri",
         "refresh_costs",
+        "aws",
     }
 )
 
@@ -171,6 +172,36 @@ class ReadingSettings(SettingsSection):
     deadline_seconds: JudgesNothing[float] = Field(120, gt=0, le=3600, description="all reading of one run together")
 
 
+class AwsAccess(SettingsSection):
+    """Which account and region of AWS an environment is in, and the role that reads it."""
+
+    region: JudgesNothing[str | None] = Field(
+        None, pattern=r"^[a-z]{2,}(-[a-z]+)+-[0-9]+$", description="region of the platform; default: AWS_REGION, or the profile's"
+    )
+    role_arn: JudgesNothing[str | None] = Field(
+        None,
+        pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$",
+        max_length=2048,
+        description="role that readiness runs, sensors and promotions assume for every call; people and pipelines keep their own",
+    )
+    external_id: JudgesNothing[str | None] = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_+=,.@:/-]+$",
+        min_length=2,
+        max_length=1224,
+        description="external id that the role's trust policy asks for",
+    )
+    session_name: JudgesNothing[str] = Field(
+        "phase5", pattern=r"^[A-Za-z0-9_+=,.@-]{2,64}$", description="name of the role's sessions, as CloudTrail shows it"
+    )
+
+    @model_validator(mode="after")
+    def _of_a_role(self) -> Self:
+        if self.external_id is not None and self.role_arn is None:
+            raise ValueError("external_id goes with role_arn")
+        return self
+
+
 class Schedule(SettingsSection):
     """When the daily readiness run starts."""
 
@@ -253,6 +284,7 @@ class Settings(BaseSettings):
     retention: RetentionPolicy = RetentionPolicy()
     engine: EnginePolicy = EnginePolicy()
     reading: ReadingSettings = ReadingSettings()
+    aws: AwsAccess = AwsAccess()
     schedule: Schedule = Schedule()
 
     @model_validator(mode="after")
@@ -311,6 +343,12 @@ class Settings(BaseSettings):
     def clock(self) -> Clock:
         """The evaluation clock of these settings."""
         return Clock(self.now)
+
+    @property
+    def with_own_credentials(self) -> Self:
+        """The same, for whoever acts as themselves: nothing is done in the role of the runs."""
+        own = self.aws.model_copy(update={"role_arn": None, "external_id": None})
+        return self.model_copy(update={"aws": own})
 
     @property
     def partials_folder(self) -> Path:

@@ -22,7 +22,6 @@ from typing import Any
 
 import boto3
 from botocore.client import BaseClient
-from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -35,10 +34,10 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from phase5_ops.aws.sessions import UnreadableAnswer, new_session, set_up
+from phase5_ops.aws.sessions import RoleNotAssumed, UnreadableAnswer, call_config, new_session, set_up
 from phase5_ops.clock import iso
 from phase5_ops.reads import Read, ReadStatus
-from phase5_ops.settings import ReadingSettings
+from phase5_ops.settings import ReadingSettings, Settings
 
 log = logging.getLogger(__name__)
 
@@ -224,12 +223,7 @@ class AwsReader:
         with self._lock:
             key = (service, region)
             if key not in self._clients:
-                config = Config(
-                    connect_timeout=self._reading.connect_timeout_seconds,
-                    read_timeout=self._reading.read_timeout_seconds,
-                    retries={"mode": "standard", "total_max_attempts": self._reading.max_attempts},
-                    user_agent_extra=USER_AGENT,
-                )
+                config = call_config(self._reading, USER_AGENT)
                 client = self._session.client(service, region_name=region or self.region, config=config)
                 client.meta.events.register("before-send", partial(self._count_attempt, service))
                 self._clients[key] = client
@@ -356,6 +350,12 @@ class AwsReader:
         return within(remaining, call, late=f"AWS had not answered when {limit} ended")
 
 
+def reader_of(settings: Settings, *, reading: ReadingSettings | None = None, meter: CallMeter | None = None) -> AwsReader:
+    """A reader of the environment of these settings, in the role that they name, if any; other bounds may be given."""
+    bounds = reading or settings.reading
+    return AwsReader(bounds, meter=meter, session=new_session(settings.aws, bounds))
+
+
 def _next_page(iterator: Iterator[Any], before_page: Callable[[], object] | None) -> Any:  # noqa: ANN401 - a page of any call
     if before_page is not None:
         before_page()
@@ -364,6 +364,8 @@ def _next_page(iterator: Iterator[Any], before_page: Callable[[], object] | None
 
 def describe_failure(error: Exception) -> tuple[ReadStatus, str]:
     """Status and message of what a call raised; the message never holds credentials or payloads."""
+    if isinstance(error, RoleNotAssumed):
+        return describe_failure(error.why)[0], str(error)
     if isinstance(error, ClientError):
         details = error.response.get("Error", {})
         code = str(details.get("Code", "Unknown"))

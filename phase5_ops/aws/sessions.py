@@ -8,12 +8,15 @@ DynamoDB, most of what a run reads, have the form in which they come: only binar
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Self
 
 import boto3
 from botocore.config import Config
 from botocore.context import get_context
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import create_loader
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 from botocore.parsers import JSONParser, ResponseParser, ResponseParserFactory
@@ -22,25 +25,87 @@ from botocore.useragent import UserAgentString
 from botocore.utils import parse_timestamp
 
 from phase5_ops.input_files.json_text import json_value
+from phase5_ops.settings import AwsAccess, ReadingSettings
 
 #: Caches botocore's descriptions of services: each decision and tick makes its own clients, which would otherwise read megabytes
 #: of JSON again.
 _DESCRIPTIONS = create_loader()
 
 
-def configured_region() -> str | None:
-    """The region to read: AWS_REGION, as the SDKs of AWS name it, else what boto3 finds (AWS_DEFAULT_REGION, profile)."""
-    return os.environ.get("AWS_REGION") or boto3.Session().region_name
+_AS_THEMSELVES = AwsAccess()
 
 
-def new_session() -> boto3.Session:
-    """A session for one reader, without its set-up."""
+def configured_region(access: AwsAccess = _AS_THEMSELVES) -> str | None:
+    """The region to read: that of the settings, AWS_REGION, else what boto3 finds (AWS_DEFAULT_REGION, profile)."""
+    return access.region or os.environ.get("AWS_REGION") or boto3.Session().region_name
+
+
+class RoleNotAssumed(BotoCoreError):  # type: ignore[misc]
+    """STS did not give the credentials of the role, so that the call was not made; `why` is what STS did."""
+
+    fmt = (
+        "the role {role} (PHASE5_AWS__ROLE_ARN) could not be assumed: {why}; its trust policy must name the caller and, if"
+        " it asks for one, the external id, and the caller needs sts:AssumeRole on it (phase5 iam-policy --for machine)"
+    )
+
+    def __init__(self, role: str, why: Exception) -> None:
+        super().__init__(role=role, why=why)
+        self.why = why
+
+
+def call_config(reading: ReadingSettings, user_agent: str = "") -> Config:
+    """How clients make their calls: within these bounds, with botocore's standard retries."""
+    return Config(
+        connect_timeout=reading.connect_timeout_seconds,
+        read_timeout=reading.read_timeout_seconds,
+        retries={"mode": "standard", "total_max_attempts": reading.max_attempts},
+        user_agent_extra=user_agent,
+    )
+
+
+def new_session(access: AwsAccess = _AS_THEMSELVES, reading: ReadingSettings | None = None) -> boto3.Session:
+    """A session for one reader, without its set-up.
+
+    Where `access` names a role, calls are made with its credentials. They are asked for at the first call, and again a quarter of
+    an hour before they expire, so that a session may go on for as long as it likes; asking is bounded by `reading`.
+    """
     core = get_session()
     core.register_component("data_loader", _DESCRIPTIONS)
-    session = boto3.Session(botocore_session=core, region_name=configured_region())
+    region = configured_region(access)
+    if access.role_arn is not None:
+        core._credentials = _Assumed(core, access, region, reading or ReadingSettings()).credentials
+    session = boto3.Session(botocore_session=core, region_name=region)
     paths = _DESCRIPTIONS.search_paths
     paths[:] = dict.fromkeys(paths)  # each session adds boto3's own folder once more
     return session
+
+
+class _Assumed:
+    """The credentials of a role, which the caller's own credentials are used to ask for."""
+
+    def __init__(self, core: Any, access: AwsAccess, region: str | None, reading: ReadingSettings) -> None:  # noqa: ANN401
+        self._role = str(access.role_arn)
+        given = {"RoleSessionName": access.session_name, "ExternalId": access.external_id}
+        config = call_config(reading)
+        self._fetcher = AssumeRoleCredentialFetcher(
+            client_creator=partial(core.create_client, region_name=region, config=config),
+            source_credentials=core.get_credentials(),
+            role_arn=self._role,
+            extra_args={name: value for name, value in given.items() if value is not None},
+        )
+        self.credentials = DeferredRefreshableCredentials(self._fetch, "assume-role")
+
+    def _fetch(self) -> dict[str, Any]:
+        """What botocore makes credentials of.
+
+        Raises:
+            RoleNotAssumed: STS did not give any.
+        """
+        try:
+            found: dict[str, Any] = self._fetcher.fetch_credentials()
+        except (ClientError, BotoCoreError, AttributeError) as error:  # the last where the caller has no credentials at all
+            raise RoleNotAssumed(self._role, error) from error
+        return found
 
 
 def set_up(session: boto3.Session) -> boto3.Session:

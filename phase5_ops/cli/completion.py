@@ -45,7 +45,7 @@ def roles(incomplete: str) -> list[Completion]:
 
 def purposes(incomplete: str) -> list[Completion]:
     """Purposes of IAM policies that begin like this."""
-    known = ("readiness", "gate", "signer", "pipeline", "init", "auditor", "doctor")
+    known = ("readiness", "gate", "signer", "pipeline", "init", "auditor", "doctor", "machine")
     return _beginning(incomplete, [(name, "") for name in known])
 
 

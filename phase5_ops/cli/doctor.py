@@ -61,6 +61,7 @@ def doctor(
             policies[name] = policy_for(purpose, settings, whose)["Statement"]
         signing = [GATE] * (Purpose.gate in chosen) + [str(role)] * (Purpose.signer in chosen)
         with progress("looking at the installation"):
-            page = diagnose(settings, policies, signing, part or PARTS)
+            in_role = {Purpose.readiness, Purpose.gate} & set(chosen)  # the machine that makes runs, and not a person or pipeline
+            page = diagnose(settings if in_role else settings.with_own_credentials, policies, signing, part or PARTS)
     print(as_json(page) if output_format is PlainFormat.json else as_text(page, width_of(None)), flush=True)
     raise typer.Exit(page.exit_code)

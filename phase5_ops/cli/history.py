@@ -41,7 +41,7 @@ def history(  # noqa: PLR0917 - each is an option of the command
     check_writable(output)
     from phase5_ops.settings import load_settings
 
-    settings = load_settings()
+    settings = load_settings().with_own_credentials
     with _nothing_known():
         from phase5_ops.commands import run_history
 
@@ -75,7 +75,7 @@ def diff(  # noqa: PLR0917 - each is an option of the command
     check_writable(output)
     from phase5_ops.settings import load_settings
 
-    settings = load_settings()
+    settings = load_settings().with_own_credentials
     with _nothing_known():
         from phase5_ops.commands import run_history
 

@@ -89,15 +89,18 @@ WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until the order h
 WaitTimeoutOption = Annotated[float, typer.Option("--timeout", help="How long to wait, in seconds.", min=0, max=86400)]
 
 
-def settings_of_environment(*, refresh_costs: bool = False, dagster_url: str | None = None) -> "Settings":
-    """Validated settings, and the region that everything else needs."""
+def settings_of_environment(*, refresh_costs: bool = False, dagster_url: str | None = None, in_role: bool = False) -> "Settings":
+    """Validated settings, and the region that everything else needs.
+
+    People and pipelines act as themselves, and what makes a readiness run in the role that is set for it (`in_role`).
+    """
     from phase5_ops.aws.sessions import configured_region
     from phase5_ops.settings import ConfigurationError, load_settings
 
     settings = load_settings(refresh_costs=refresh_costs or None, dagster_url=dagster_url)
-    if configured_region() is None:
+    if configured_region(settings.aws) is None:
         raise ConfigurationError("no AWS region: set AWS_REGION (or AWS_PROFILE with a region) to the region of the platform")
-    return settings
+    return settings if in_role else settings.with_own_credentials
 
 
 def purpose_named(name: str) -> "Purpose":

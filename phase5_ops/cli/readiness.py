@@ -52,7 +52,7 @@ def check(  # noqa: PLR0917 - each is an option of the command
     """
     chosen = chosen_rows(row, no_sign_offs=no_sign_offs)
     asked = output_of(formats, output, quiet=quiet, verbose=verbose)
-    settings = settings_of_environment(refresh_costs=refresh)
+    settings = settings_of_environment(refresh_costs=refresh, in_role=True)
     finish(_run(settings, chosen, quiet=quiet), asked, settings)
 
 
@@ -207,7 +207,8 @@ def iam_policy(
         typer.Option(
             "--for",
             metavar="PURPOSE",
-            help="readiness (runs), gate (sensor and promotion), signer, pipeline (promote), init, auditor or doctor.",
+            help="readiness (runs), gate (sensor and promotion), signer, pipeline (promote), init, auditor, doctor,"
+            " or machine (that assumes a role).",
             autocompletion=completion.purposes,
         ),
     ] = "readiness",
@@ -225,7 +226,7 @@ def iam_policy(
     from phase5_ops.permissions.purposes import policy_for
 
     chosen = purpose_named(purpose)
-    print(json.dumps(policy_for(chosen, settings_of_environment(), role), indent=2))
+    print(json.dumps(policy_for(chosen, settings_of_environment(in_role=True), role), indent=2))
 
 
 def _require_sandbox() -> None:

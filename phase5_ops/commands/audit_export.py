@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from phase5_ops.aws.reader import AwsReader
+from phase5_ops.aws.reader import reader_of
 from phase5_ops.clock import parse_iso
 from phase5_ops.evidence.store import EvidenceStore
 from phase5_ops.gate.attestation.envelopes import envelope_bytes
@@ -154,7 +154,7 @@ def _sealed(settings: Settings, run_id: str) -> tuple[Callable[[str], bytes], li
 def _sources(settings: Settings, store: EvidenceStore, run_id: str) -> Iterator[Callable[[str], bytes]]:
     yield lambda name: (store.run_folder(run_id) / name).read_bytes()
     if settings.evidence_s3_uri:
-        copy = EvidenceCopy(AwsReader(settings.reading), settings.evidence_s3_uri)  # its time limits are for this run alone
+        copy = EvidenceCopy(reader_of(settings), settings.evidence_s3_uri)  # its time limits are for this run alone
         yield lambda name: copy.read(run_id, name)
 
 

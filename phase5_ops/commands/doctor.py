@@ -83,7 +83,7 @@ def diagnose(
     """
     installation = Installation(settings, None)
     found = [Examined("settings", each) for each in look_at_settings(settings)]
-    if (region := configured_region()) is None:
+    if (region := configured_region(settings.aws)) is None:
         seen = problem("no AWS region is configured", "set AWS_REGION (or AWS_PROFILE with a region) to that of the platform")
         found.append(Examined("credentials", seen))
     else:

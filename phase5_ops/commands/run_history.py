@@ -183,12 +183,12 @@ def _known(settings: Settings, *, local: bool) -> PastRuns:
     where = str(root)
     try:
         if settings.evidence_s3_uri and not local:
-            from phase5_ops.aws.reader import AwsReader
+            from phase5_ops.aws.reader import reader_of
             from phase5_ops.gate.inputs.evidence_copy import IAM_ACTIONS, EvidenceCopy
 
             where += f" and {settings.evidence_s3_uri}"
             remedy = f"allow {' and '.join(IAM_ACTIONS)} on the copy, or leave it out with --local"
-            files = _FolderAndCopy(folder, EvidenceCopy(AwsReader(settings.reading), settings.evidence_s3_uri))
+            files = _FolderAndCopy(folder, EvidenceCopy(reader_of(settings), settings.evidence_s3_uri))
         else:
             remedy = "let this process read the folder, or name another with PHASE5_STATE_DIR"
         known = PastRuns(files, settings.environment)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from phase5_ops.aws.reader import AwsReader, CallMeter, DeadlineExceeded, within
+from phase5_ops.aws.reader import CallMeter, DeadlineExceeded, reader_of, within
 from phase5_ops.context import open_run
 from phase5_ops.gate.inputs.install_check import Checked, InstallOutcome
 from phase5_ops.gate.session import GateSession
@@ -51,7 +51,7 @@ class Installation:
             "deadline_seconds": min(given.deadline_seconds, self.seconds),
             "max_attempts": min(given.max_attempts, _ATTEMPTS),
         }
-        reader = AwsReader(given.model_copy(update=bounds), meter=self.meter)
+        reader = reader_of(self.settings, reading=given.model_copy(update=bounds), meter=self.meter)
         return GateSession(open_run(self.settings, "phase5 doctor", reader=reader))
 
 

@@ -30,7 +30,7 @@ from phase5_ops.gate.signing import kms as signing
 from phase5_ops.gate.state import run_records
 from phase5_ops.gate.state import setup as state_table
 from phase5_ops.policy import PromotionPolicy
-from phase5_ops.settings import Settings
+from phase5_ops.settings import ConfigurationError, Settings
 
 #: The state table's actions by what is done in a partition. A conditional write that was refused reads what is there.
 _CHANGING = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query")
@@ -129,6 +129,19 @@ def pipeline(settings: Settings, *, pinned: bool) -> list[Statement]:
         _state("PipelineReadsPromotions", _READING, settings, "OVERRIDES", "PROMOTED", "DEPLOYED"),
         *_public_keys(settings, SIGNERS, pinned=pinned),
     ]
+
+
+def machine(settings: Settings) -> list[Statement]:
+    """What the machine that runs Dagster needs itself: everything else is done in the role that it assumes.
+
+    Raises:
+        ConfigurationError: it assumes none.
+    """
+    if settings.aws.role_arn is None:
+        raise ConfigurationError(
+            "--for machine: PHASE5_AWS__ROLE_ARN is not set, so the machine itself needs the policies readiness and gate"
+        )
+    return [statement("AssumeRole", ["sts:AssumeRole"], [settings.aws.role_arn])]
 
 
 def init(settings: Settings) -> list[Statement]:

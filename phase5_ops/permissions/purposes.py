@@ -24,6 +24,7 @@ class Purpose(StrEnum):
     init = "init"
     auditor = "auditor"
     doctor = "doctor"
+    machine = "machine"
 
 
 def policy_for(purpose: Purpose, settings: Settings, role: str | None = None) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def policy_for(purpose: Purpose, settings: Settings, role: str | None = None) ->
     Where the state folder holds the pinned keys, nobody but `init` and `doctor` needs to ask KMS for other signers' public keys.
 
     Raises:
-        ConfigurationError: a signer without a role, or a role for another purpose.
+        ConfigurationError: a signer without a role, a role for another purpose, or a machine that assumes no role.
     """
     if purpose is Purpose.signer and role not in ROLES:
         raise ConfigurationError(f"--for signer needs --role, one of {', '.join(ROLES)}{did_you_mean(role or '', ROLES)}")
@@ -46,6 +47,8 @@ def policy_for(purpose: Purpose, settings: Settings, role: str | None = None) ->
         return document(gate.signer(settings, str(role), pinned=pinned))
     if purpose is Purpose.init:
         return document(gate.init(settings))
+    if purpose is Purpose.machine:
+        return document(gate.machine(settings))
     if purpose is Purpose.doctor:
         return document(doctor.doctor(settings))
     others = {Purpose.gate: gate.gate, Purpose.auditor: gate.auditor, Purpose.pipeline: gate.pipeline}

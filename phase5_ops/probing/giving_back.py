@@ -6,7 +6,7 @@ lease, once it has expired, removes what was left.
 
 import logging
 
-from phase5_ops.aws.reader import AwsReader
+from phase5_ops.aws.reader import reader_of
 from phase5_ops.probing import canary, lease
 from phase5_ops.probing.canary_intent import places_of
 from phase5_ops.reads import ReadStatus
@@ -22,7 +22,7 @@ def give_back(settings: Settings, run_id: str) -> None:
         settings: of the run.
         run_id: the run that holds the lease.
     """
-    reader = AwsReader(settings.reading)  # the run's own reader may have used up its time
+    reader = reader_of(settings)  # the run's own reader may have used up its time
     if not lease.held(reader, settings.tables.readiness, run_id):
         return  # given back; or another run holds it, and these may be its canaries
     users = settings.probe_users

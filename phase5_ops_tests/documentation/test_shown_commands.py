@@ -25,6 +25,7 @@ ELSEWHERE = {
     "doctor --part runbook": ("deploy/test_guide.py", 'phase5("doctor --part runbook")'),
     'doctor --part "probe users"': ("deploy/test_guide.py", """phase5('doctor --part "probe users"')"""),
     'doctor --part "state table" --part "evidence bucket"': ("deploy/test_guide.py", "phase5(BUCKET_AND_TABLE)"),
+    "iam-policy --for machine": ("cli/test_whose_credentials.py", '"iam-policy", "--for", "machine"'),
     "--install-completion": ("cli/test_completion.py", 'ask("--install-completion")'),
     "--show-completion": ("cli/test_completion.py", 'ask("--show-completion")'),
 }

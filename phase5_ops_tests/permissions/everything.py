@@ -32,13 +32,14 @@ from phase5_ops.settings import Settings, load_settings
 from phase5_ops_tests.permissions.enforced import EnforcedPolicies
 from phase5_ops_tests.permissions.iam_evaluation import Grant, grants_of
 
-RUN, GATE, PIPELINE, INIT, AUDITOR, DOCTOR = (
+RUN, GATE, PIPELINE, INIT, AUDITOR, DOCTOR, MACHINE = (
     Purpose.readiness,
     Purpose.gate,
     Purpose.pipeline,
     Purpose.init,
     Purpose.auditor,
     Purpose.doctor,
+    Purpose.machine,
 )
 WHY = ("--reason", "known", "--ticket", "OPS-1")
 

@@ -71,6 +71,8 @@ def iam_requests(service: str, operation: str, params: Params, region: str) -> l
     """
     action = f"{_PREFIXES.get(service, service)}:{operation}"
     action = _ACTIONS.get(action, action)
+    if operation == "AssumeRole":
+        return [IamRequest(action, params["RoleArn"])]
     if service in _WITHOUT_RESOURCES or action in _FOR_ALL:
         return [IamRequest(action, "*")]
     if service == "dynamodb":

@@ -34,7 +34,7 @@ from phase5_ops.sandbox.state.platform_faults import PlatformFault
 from phase5_ops.sections.isolation.logs.engines.assets import HOURS_JOB
 from phase5_ops_tests.conftest import NOW, clean
 from phase5_ops_tests.permissions.enforced import enforced_policies
-from phase5_ops_tests.permissions.everything import AUDITOR, DOCTOR, GATE, INIT, PIPELINE, RUN, WHY, Everything
+from phase5_ops_tests.permissions.everything import AUDITOR, DOCTOR, GATE, INIT, MACHINE, PIPELINE, RUN, WHY, Everything
 from phase5_ops_tests.permissions.iam_evaluation import Grant
 
 pytestmark = pytest.mark.slow(60)
@@ -116,6 +116,7 @@ def with_everything(world: Everything) -> None:
     is_published_elsewhere(world)
     is_scanned_elsewhere(world)
     is_written_twice(world)
+    is_assumed(world)
 
 
 def begin_with_everything(world: Everything) -> None:
@@ -378,6 +379,12 @@ def is_written_twice(world: Everything) -> None:
             session.records.accept("sandbox", StoredAcceptance("twice", b"{}", "k", b"s"))
 
 
+def is_assumed(world: Everything) -> None:
+    """A run in a role that the machine assumes."""
+    with world.set_for(PHASE5_AWS__ROLE_ARN=f"arn:aws:iam::{ACCOUNT}:role/phase5-runs"):
+        assert ":assumed-role/phase5-runs/" in str(world.run(MACHINE, RUN, rows=["1.3"]).judged)
+
+
 def by_role(grants: Iterable[tuple[str, Grant]]) -> set[tuple[str, Grant]]:
     """The same of any role: whose key is whose is another test's business."""
     named = re.compile("|".join(ROLES))
@@ -392,7 +399,9 @@ def test_every_call_is_allowed_by_the_policy_of_who_makes_it(worlds, name):
     found = worlds[name].policies
     assert found.not_understood == []
     assert sum(map(len, found.made.values())) > 200
-    assert {(who, action) for who, refused in found.denied.items() for action, _ in refused} == DENIED, found.denied
+    assert {(who.rpartition("+")[2], action) for who, refused in found.denied.items() for action, _ in refused} == DENIED, (
+        found.denied
+    )
 
 
 def test_every_permission_is_needed_by_some_call(worlds):

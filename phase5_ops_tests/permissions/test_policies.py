@@ -24,7 +24,7 @@ from phase5_ops.gate.state import table as state
 from phase5_ops.permissions import gate as iam
 from phase5_ops.permissions.purposes import Purpose, policy_for
 from phase5_ops.policy import DeployedPolicy, EnginePolicy, NotificationPolicy, PromotionPolicy, SparkPolicy
-from phase5_ops.settings import ConfigurationError, ProbeUser, ProbeUsers, Settings, load_settings
+from phase5_ops.settings import AwsAccess, ConfigurationError, ProbeUser, ProbeUsers, Settings, load_settings
 from phase5_ops_tests.gate.own_aws import DIGEST
 
 KEY_ID = "0987dcba-09fe-87dc-65ba-ab0987654321"
@@ -92,6 +92,7 @@ def whole(target: str = "record") -> Settings:
         update={
             "probe_users": users,
             "user_pool_id": "us-west-2_abc",
+            "aws": AwsAccess(role_arn="arn:aws:iam::210987654321:role/phase5", external_id="ticket-17"),
             "evidence_s3_uri": "s3://evidence/phase5",
             "runbook": "s3://docs/runbook.md",
             "deployed": DeployedPolicy(digest_parameter="/deployed"),
@@ -103,7 +104,8 @@ def whole(target: str = "record") -> Settings:
 
 
 def policies(settings: Settings) -> dict[str, list[dict]]:
-    found = {str(each): policy_for(each, settings)["Statement"] for each in Purpose if each is not Purpose.signer}
+    left_out = {Purpose.signer} if settings.aws.role_arn else {Purpose.signer, Purpose.machine}
+    found = {str(each): policy_for(each, settings)["Statement"] for each in Purpose if each not in left_out}
     return found | {f"signer {role}": policy_for(Purpose.signer, settings, role)["Statement"] for role in ROLES}
 
 
@@ -166,6 +168,13 @@ def test_the_gate_reaches_the_chosen_target_alone(target):
         "stepfunctions": {MACHINE, MACHINE.replace("stateMachine", "execution") + ":phase5-*"},
         "codepipeline": {"arn:*:codepipeline:*:*:release", "arn:*:codepipeline:*:*:release/Approve/Gate"},
     }[target]
+
+
+def test_a_machine_may_assume_the_one_role_and_there_is_no_such_policy_without_a_role():
+    (statement,) = policy_for(Purpose.machine, whole())["Statement"]
+    assert (statement["Action"], statement["Resource"]) == (["sts:AssumeRole"], ["arn:aws:iam::210987654321:role/phase5"])
+    with pytest.raises(ConfigurationError, match="PHASE5_AWS__ROLE_ARN is not set, so the machine itself needs"):
+        policy_for(Purpose.machine, load_settings())
 
 
 def signing_keys(statements: list[dict]) -> list[str]:

@@ -11,7 +11,7 @@ from functools import partial
 
 import dagster as dg
 
-from phase5_ops.aws.reader import AwsReader
+from phase5_ops.aws.reader import reader_of
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.result import CheckResult
 from phase5_ops.evidence.run_tags import DIGEST_TAG, EVIDENCE_TAG
@@ -83,7 +83,7 @@ def _append(run: RunContext, found: RunFound) -> str | None:
     """Why the run could not be recorded; None where it was."""
     problem = _appended(GateSession(run), found)
     if problem is not None and problem.status is ReadStatus.TIMEOUT:  # the run may have used up its time for reading
-        problem = _appended(GateSession(replace(run, reader=AwsReader(run.settings.reading))), found)
+        problem = _appended(GateSession(replace(run, reader=reader_of(run.settings))), found)
     return None if problem is None else f"{problem.operation} {problem.resource}: {problem.status}: {problem.error}"
 
 
