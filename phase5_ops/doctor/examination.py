@@ -12,6 +12,7 @@ from phase5_ops.gate.session import GateSession
 from phase5_ops.settings import Settings
 
 SECONDS = 30.0
+_MOST_SAID = 300  # characters of an error: some tell their whole stack
 _ATTEMPTS = 2  # of a call: what is throttled once is asked again, and a service that is away takes no minute
 
 
@@ -100,7 +101,7 @@ def _examined(part: Part, installation: Installation) -> list[Examined]:
         except DeadlineExceeded as error:
             found = [*found, unknown(str(error))]  # another list: the look that was given up still has the first
         except Exception as error:  # noqa: BLE001 - the border: no part takes the page with it
-            found.append(unknown(f"{type(error).__name__}: {' '.join(str(error).split())}"))
+            found.append(unknown(f"{type(error).__name__}: {' '.join(str(error).split())[:_MOST_SAID]}"))
     if not found:
         found.append(unknown("nothing was found out"))
     return [Examined(part.name, _with_remedy(each, part.remedy)) for each in found]

@@ -1,5 +1,7 @@
 """This machine: the state folder and its disk, Dagster's storage, and the daemon that looks for the gate."""
 
+import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -75,6 +77,11 @@ def dagster_of(open_dagster: OpenDagster) -> Callable[[Installation], Iterator[C
         if not (home / "dagster.yaml").is_file():
             yield problem(f"{home} has no dagster.yaml, so nothing was ever run here", "run phase5 init")
             return
+        os.environ["DAGSTER_HOME"] = str(home)  # as every command has it
+        if missing := sorted(_asked_for(home / "dagster.yaml") - os.environ.keys()):
+            text = f"dagster.yaml asks for variables that are not set: {', '.join(missing)}"
+            yield problem(text, "set them as deploy/template.yaml does")
+            return
         with open_dagster(home) as instance:
             runs = instance.get_runs_count()
             yield ok(f"Dagster's storage answers ({type(instance.run_storage).__name__}, {runs:,} runs)")
@@ -82,6 +89,11 @@ def dagster_of(open_dagster: OpenDagster) -> Callable[[Installation], Iterator[C
             yield from _switched_off(instance)
 
     return look
+
+
+def _asked_for(path: Path) -> set[str]:
+    """The environment variables that a dagster.yaml names, as Dagster has them: `{env: NAME}`."""
+    return set(re.findall(r"\benv:\s*[\"']?(\w+)", path.read_text(encoding="utf-8")))
 
 
 def _daemons(instance: "DagsterInstance") -> Iterator[Checked]:

@@ -57,6 +57,14 @@ def test_a_part_that_does_not_end_is_given_up_in_its_time(stuck):
     ]
 
 
+def test_an_error_is_cut_short():
+    def long(_installation):
+        raise ValueError("stack " * 1000)
+        yield
+
+    assert len(page(("a", long, "r"))[0][2]) < 330
+
+
 def test_a_part_of_which_nothing_is_found_out_is_not_well():
     assert page(("a", nothing, "r")) == [("a", InstallOutcome.UNKNOWN, "nothing was found out", "r")]
 

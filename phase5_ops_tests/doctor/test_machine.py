@@ -1,5 +1,6 @@
 """The state folder, Dagster and the daemon: each fault gives its line."""
 
+import os
 import shutil
 import time
 from contextlib import nullcontext
@@ -16,10 +17,12 @@ from dagster._daemon.types import DaemonHeartbeat
 from dagster._utils.error import SerializableErrorInfo
 
 from phase5_ops.clock import iso
+from phase5_ops.commands.state_folder import open_dagster, prepare_state_folder
 from phase5_ops.doctor.machine import dagster_of, file_system, look_at_gate, state_folder_of
 from phase5_ops.gate.inputs.install_check import InstallOutcome
 from phase5_ops.gate.state.notice_box import RUNS, NoticeItem
 from phase5_ops_tests.doctor.conftest import given, said
+from phase5_ops_tests.places import ROOT
 
 OK, NOTE, UNKNOWN, PROBLEM = InstallOutcome.OK, InstallOutcome.NOTE, InstallOutcome.UNKNOWN, InstallOutcome.PROBLEM
 
@@ -88,6 +91,26 @@ def test_a_sensor_that_somebody_switched_off(installation, instance, monkeypatch
 def test_storage_that_is_not_there_or_does_not_answer_fails_as_a_part(installation, tmp_path):
     empty = given(installation, state_dir=tmp_path / "empty")
     assert "has no dagster.yaml" in look(empty, None)[PROBLEM][0]
+
+
+def test_the_storage_of_a_state_folder_is_found_in_a_shell_that_knows_only_the_folder(installation, monkeypatch):
+    folder = prepare_state_folder(installation.settings.state_dir)
+    monkeypatch.delenv("DAGSTER_HOME")
+    found = said(dagster_of(open_dagster)(installation))
+    assert found[OK] == ["Dagster's storage answers (KeptRunStorage, 0 runs)"]
+    assert set(found) == {OK, PROBLEM}
+    assert os.environ["DAGSTER_HOME"] == str(folder)
+
+
+def test_variables_that_dagster_yaml_asks_for_are_named(installation, instance, monkeypatch):
+    path = installation.settings.state_dir / "dagster.yaml"
+    path.write_text((ROOT / "deploy" / "dagster.yaml").read_text())
+    monkeypatch.setenv("DAGSTER_POSTGRES_HOST", "db")
+    (wrong,) = look(installation, instance)[PROBLEM]
+    assert wrong == (
+        "dagster.yaml asks for variables that are not set: DAGSTER_LOGS_BUCKET, DAGSTER_POSTGRES_DB, DAGSTER_POSTGRES_PASSWORD, "
+        "DAGSTER_POSTGRES_USER, DAGSTER_RUN_TASK_DEFINITION"
+    )
 
 
 def test_what_the_state_table_says_of_daemon_and_runs(installation, desk, aws_faults):
