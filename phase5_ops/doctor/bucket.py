@@ -47,14 +47,17 @@ def look_at_bucket(installation: Installation) -> Iterator[Checked]:
         ("get_bucket_policy", "denies every request without TLS", _tls_only),
         ("get_public_access_block", "lets nothing be public", _private),
     ):
-        yield _held(reader, bucket, operation, what, holds)
+        found = _held(reader, bucket, operation, what, holds)
+        yield found
+        if found.text == _gone(bucket):
+            return
 
 
 def _held(reader: AwsReader, bucket: str, operation: str, what: str, holds: Callable[[Mapping[str, Any]], bool]) -> Checked:
     read_of = reader.call("s3", operation, bucket, Bucket=bucket)
     read = read_of.read
     if read.status is ReadStatus.NOT_FOUND:
-        return problem(f"bucket {bucket} is not there", "create it as deploy/template.yaml does, or name another")
+        return problem(_gone(bucket), "create it as deploy/template.yaml does, or name another")
     if str(read.error).startswith(_ABSENT):
         return problem(f"this does not hold: bucket {bucket} {what}", _REMEDY)
     if read.status is not ReadStatus.OK:
@@ -62,6 +65,10 @@ def _held(reader: AwsReader, bucket: str, operation: str, what: str, holds: Call
     if not holds(read_of.pages[0]):
         return problem(f"this does not hold: bucket {bucket} {what}", _REMEDY)
     return ok(f"bucket {bucket} {what}")
+
+
+def _gone(bucket: str) -> str:
+    return f"bucket {bucket} is not there"
 
 
 def _versioned(answer: Mapping[str, Any]) -> bool:

@@ -126,6 +126,8 @@ def whole(aws, tmp_path, monkeypatch) -> Desk:
         user_pool_client_id="c",
         control_center_url="https://cc.example.com",
     )
+    where = {"LocationConstraint": "us-west-2"}
+    desk.session.client("s3").create_bucket(Bucket="kept", CreateBucketConfiguration=where)
     desk.session.client("iam").create_role(RoleName="daemon", AssumeRolePolicyDocument="{}")
     arn = "arn:aws:iam::123456789012:role/daemon"
     made = desk.session.client("sts").assume_role(RoleArn=arn, RoleSessionName="task")["Credentials"]
