@@ -134,8 +134,9 @@ def init(
     """Create phase5's own state table (PHASE5_TABLES__READINESS), and pin the public keys of the gate and the three roles.
 
     The table is on demand, with point-in-time recovery and deletion protection. Needs rights to create tables, which readiness
-    runs do not have; run again, it changes nothing that is right. Before a pinned key is replaced by another of KMS it says which
-    one would be revoked, and asks; without a terminal it needs --revoke for each, or --yes. Replaced keys are kept as revoked.
+    runs do not have; run again, it changes nothing that is right, and takes the steps that a newer version needs. Before a
+    pinned key is replaced by another of KMS it says which one would be revoked, and asks; without a terminal it needs --revoke
+    for each, or --yes. Replaced keys are kept as revoked.
     Exit codes: 0 done, or nothing wrong; 1 --check found something wrong, or a key was not to be replaced; 2 something could not
     be read; 3 usage or configuration.
     """
@@ -149,10 +150,12 @@ def init(
         found = list(check_installation(session))
         print("\n".join(str(each) for each in found), flush=True)
         raise typer.Exit(exit_code(found))
-    from phase5_ops.commands.state_folder import prepare_state_folder
+    from phase5_ops.commands.state_folder import prepare_state_folder, renew_dagster_yaml
     from phase5_ops.gate.signing.kms import SigningError
     from phase5_ops.gate.signing.trusted_keys import NotReplaced, Replaced, keys_file, pin_keys
     from phase5_ops.gate.state.setup import initialise
+    from phase5_ops.gate.state.upgrades import NewerTable
+    from phase5_ops.settings import ConfigurationError
 
     def may_replace(replaced: Replaced) -> bool:
         for line in replaced.lines():
@@ -165,14 +168,20 @@ def init(
             refuse(f"there is no terminal to ask for confirmation on, and nothing was pinned: give {needed}")
         return typer.confirm("phase5: replace what is pinned by the keys that KMS has now?", err=True)
 
-    prepare_state_folder(settings.state_dir)  # before anything is changed: the keys must have a place to be pinned in
+    home = prepare_state_folder(settings.state_dir)  # before anything is changed: the keys must have a place to be pinned in
+    if renewed := renew_dagster_yaml(home):
+        print(renewed)
     for line in initialise(session.reader, settings.tables.readiness):
         print(line)
     with gate_failures():
         try:
+            for line in session.upgrades.upgrade(settings.environment, session.now):
+                print(line)
             for line in pin_keys(session.reader, settings, session.state, session.now, may_replace=may_replace):
                 print(line)
             print(f"pinned in {keys_file(settings)}; give this file to everybody who signs or verifies")
+        except NewerTable as error:
+            raise ConfigurationError(str(error)) from error
         except NotReplaced as error:
             complain(str(error))
             raise typer.Exit(1) from error

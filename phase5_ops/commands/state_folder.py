@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import phase5_ops
-from phase5_ops.files import write_whole
+from phase5_ops.files import sha256_of, write_whole
 from phase5_ops.settings import ConfigurationError
 
 if TYPE_CHECKING:
@@ -22,6 +22,16 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 _UNUSABLE_DATABASE = frozenset(  # the first byte of what SQLite calls the error: https://www.sqlite.org/rescode.html
     {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 )
+#: SHA-256 of every dagster.yaml that was put into state folders by an earlier version: nobody has changed these.
+SHIPPED_BEFORE = frozenset(
+    {
+        "0b354d91ef0f6de15ed75bf3b22364d4e86a9ca816f815985b1184ecbe994f92",
+        "ee7f8302d64abd7417ac80221b08a3396a2d87d6c5ce464df5d35e433bf9d564",
+        "b09de912ff20785a50244b878818c25fda239fab4ea76ca0825c9d174ee6d4a4",
+    }
+)
+#: That of this version's; where the file changes, it joins those before.
+SHIPPED = "9bc4c4ffe2f3bc73a91709c83a2088f04dd0dcd81dc0f4f1b91cb2b7bc25ba23"
 
 _TRIED = b"0" * 65536  # bytes that show whether the folder takes anything; more than a disk leaves in its last block
 
@@ -69,6 +79,38 @@ def prepare_state_folder(folder: Path) -> Path:
         raise ConfigurationError(f"PHASE5_STATE_DIR={folder}: the state folder {home} cannot be written: {why}; {_REMEDY}")
     os.environ["DAGSTER_HOME"] = str(home)
     return home
+
+
+def renew_dagster_yaml(folder: Path) -> str | None:
+    """Puts this version's dagster.yaml in place of one that an earlier version had put there, which is kept beside it.
+
+    One that a person changed stays, and this version's is put beside it to compare with.
+
+    Args:
+        folder: a prepared state folder.
+
+    Returns:
+        A line about it; None where the folder has this version's file.
+
+    Raises:
+        ConfigurationError: a file cannot be read or written.
+    """
+    target, shipped = folder / "dagster.yaml", packaged("dagster.yaml").read_bytes()
+    try:
+        present = target.read_bytes()
+        if present == shipped:
+            return None
+        digest = sha256_of(present).removeprefix("sha256:")
+        if digest not in SHIPPED_BEFORE:
+            beside = folder / "dagster.yaml.shipped"
+            write_whole(beside, shipped)
+            return f"{target} was changed here and stays as it is; compare it with {beside}, which this version would put there"
+        kept = folder / f"dagster.yaml.{digest[:8]}"
+        write_whole(kept, present)
+        write_whole(target, shipped)
+    except OSError as error:
+        raise ConfigurationError(f"{target}: cannot be renewed: {error.strerror}; {_REMEDY}") from error
+    return f"{target} is this version's now; that of an earlier version is kept as {kept}, and running daemons need a restart"
 
 
 def open_dagster(home: Path) -> "DagsterInstance":

@@ -29,6 +29,7 @@ from phase5_ops.gate.state.observations import Observations
 from phase5_ops.gate.state.run_records import RunRecords
 from phase5_ops.gate.state.stated_documents import StatedDocuments
 from phase5_ops.gate.state.table import StateTable
+from phase5_ops.gate.state.upgrades import Upgrades
 from phase5_ops.settings import Settings
 
 
@@ -92,6 +93,11 @@ class GateSession:
     def observations(self) -> Observations:
         """The part of the state table that holds what was seen deployed after promotions."""
         return Observations(self.reader, self.settings.tables.readiness)
+
+    @cached_property
+    def upgrades(self) -> Upgrades:
+        """The part of the state table that says which steps of upgrades were taken."""
+        return Upgrades(self.reader, self.settings.tables.readiness)
 
     @cached_property
     def pinned(self) -> KeySet | None:

@@ -27,7 +27,7 @@ from phase5_ops.gate.promotion.targets.choice import iam_actions
 from phase5_ops.gate.signing import caller
 from phase5_ops.gate.signing import cloudtrail as sign_events
 from phase5_ops.gate.signing import kms as signing
-from phase5_ops.gate.state import run_records
+from phase5_ops.gate.state import run_records, upgrades
 from phase5_ops.gate.state import setup as state_table
 from phase5_ops.policy import PromotionPolicy
 from phase5_ops.settings import ConfigurationError, Settings
@@ -151,6 +151,7 @@ def init(settings: Settings) -> list[Statement]:
     return [
         statement("StateTable", [each for each in actions if each.startswith("dynamodb:")], [_table(settings)]),
         _state("NotesPinnedKeys", ("dynamodb:GetItem", "dynamodb:PutItem"), settings, "KEYS"),
+        _state("Upgrades", upgrades.IAM_ACTIONS, settings, "SCHEMA"),
         *key_statements("SigningKeys", [each for each in actions if each.startswith("kms:")], names),
     ]
 

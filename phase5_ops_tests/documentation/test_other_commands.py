@@ -62,6 +62,7 @@ RUN_BY = {
     "aws sts assume-role": "documentation/test_other_commands.py",
     "pip install 'phase5-ops[formats]'": "documentation/test_other_commands.py",
     "dagster asset list --select": "orchestration/test_evidence_page.py",
+    "dagster instance migrate": "commands/test_state_folder.py",
 }
 _INSTALLED = "an installation from a registry, which .ci/run does as well"
 _BUILT = "no image is built here; deploy/test_image.py has hadolint read the Dockerfile, and runs what starts in it"

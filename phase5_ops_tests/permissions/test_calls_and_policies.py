@@ -27,6 +27,7 @@ from phase5_ops.gate.session import new_session
 from phase5_ops.gate.state import stated_documents
 from phase5_ops.gate.state.items import Candidate, Fate, StateError
 from phase5_ops.gate.state.run_records import RunRecords, StoredAcceptance
+from phase5_ops.gate.state.upgrades import STEPS, Upgrades
 from phase5_ops.policy import PromotionPolicy
 from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.server import Sandbox
@@ -377,6 +378,9 @@ def is_written_twice(world: Everything) -> None:
         for _ in range(2):
             session.state.add_override("sandbox", "twice", b"{}")
             session.records.accept("sandbox", StoredAcceptance("twice", b"{}", "k", b"s"))
+    with world.as_(INIT), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Upgrades, "pending", lambda *_: list(STEPS))
+        list(new_session(world.settings, "race").upgrades.upgrade("sandbox", at))
 
 
 def is_assumed(world: Everything) -> None:

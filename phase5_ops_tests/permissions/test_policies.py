@@ -49,6 +49,7 @@ PURPOSES = {
     "phase5_ops.sections.isolation": {Purpose.readiness},
     "phase5_ops.doctor": {Purpose.doctor},
     "phase5_ops.gate.state.setup": {Purpose.init},
+    "phase5_ops.gate.state.upgrades": {Purpose.init},
     "phase5_ops.gate.inputs.install_check": {Purpose.init, Purpose.doctor},
     "phase5_ops.gate.inputs.evidence_copy": {Purpose.auditor},
     "phase5_ops.gate.state.table": {Purpose.gate},

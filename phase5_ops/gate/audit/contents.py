@@ -62,6 +62,7 @@ from phase5_ops.gate.state.items import (
     slot,
 )
 from phase5_ops.gate.state.stated_documents import document_in
+from phase5_ops.input_files.json_text import json_value
 
 PUBLICATION_FILE = "publication.dsse.json"
 
@@ -299,7 +300,7 @@ def _signatures(made: _Collected, folder: str, offs: Sequence[Item]) -> None:
 def _stated(made: _Collected, folder: str, item: Item, by_sk: Mapping[str, Item]) -> None:
     payload = document_in(item, lambda prefix: [each for sk, each in by_sk.items() if sk.startswith(prefix)])
     made.signed(f"{folder}/said.dsse.json", payload, {str(item["key_id"]): bytes(item["signature"])}, STATED_TYPE, item)
-    document = json.loads(payload)["document"]
+    document = json_value(payload)["document"]
     run_id, digest = document.get("run_id"), document.get("evidence_digest")
     if run_id and digest:
         made.rests_on(str(run_id), str(digest), f"{folder}/said.dsse.json")

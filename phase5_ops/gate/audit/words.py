@@ -16,6 +16,7 @@ from phase5_ops.gate.attestation.readiness_statement import readiness_facts
 from phase5_ops.gate.attestation.statement import read_statement
 from phase5_ops.gate.audit.contents import PUBLICATION_FILE, AuditPeriod, Contents
 from phase5_ops.gate.inputs.promotion_records import DECISION_FILE, READINESS_FILE
+from phase5_ops.input_files.json_text import json_value
 from phase5_ops.text import printable
 
 README = Path(__file__).with_name("archive_readme.md").read_text(encoding="utf-8")
@@ -49,7 +50,7 @@ def _plain(text: str) -> str:
 
 
 def _payload(content: bytes) -> dict[str, Any]:
-    return dict(json.loads(base64.b64decode(json.loads(content)["payload"])))
+    return dict(json_value(base64.b64decode(json.loads(content)["payload"])))
 
 
 def _promotions(files: Mapping[str, bytes]) -> Iterator[str]:

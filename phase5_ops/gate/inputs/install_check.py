@@ -19,6 +19,7 @@ from phase5_ops.gate.signing.kms import SigningError, load_key
 from phase5_ops.gate.signing.trusted_keys import signing_key
 from phase5_ops.gate.state.items import StateError
 from phase5_ops.gate.state.setup import TTL_ATTRIBUTE
+from phase5_ops.gate.state.upgrades import NewerTable
 from phase5_ops.input_files.json_text import json_value
 from phase5_ops.reads import ReadStatus
 
@@ -69,6 +70,7 @@ def exit_code(found: list[Checked]) -> int:
 def check_installation(session: GateSession) -> Iterator[Checked]:
     """Looks at the state table and the keys, one thing after the other."""
     yield from check_table(session.reader, session.settings.tables.readiness)
+    yield from check_upgrades(session)
     yield from check_keys(session)
 
 
@@ -91,6 +93,21 @@ def check_table(reader: AwsReader, table: str) -> Iterator[Checked]:
         live = expiry.get("TimeToLiveDescription", {})
         right = live.get("TimeToLiveStatus") == "DISABLED" or live.get("AttributeName") in (None, TTL_ATTRIBUTE)
         yield _held(right, f"table {table} lets only counters expire (attribute {TTL_ATTRIBUTE})")
+
+
+def check_upgrades(session: GateSession) -> Iterator[Checked]:
+    """Looks at which steps of upgrades the environment's part of the state table has had."""
+    try:
+        pending = session.upgrades.pending(session.settings.environment)
+    except NewerTable as error:
+        yield Checked(InstallOutcome.PROBLEM, str(error))
+    except StateError as error:
+        if error.read.status is not ReadStatus.NOT_FOUND:  # said where the table was looked for
+            yield _unread(error.read.operation, "the steps of upgrades", error.read.error)
+    else:
+        names = ", ".join(f"{step.number} ({step.name})" for step in pending)
+        lacks = Checked(InstallOutcome.NOTE, f"the state table has not had step {names} of this version", "run phase5 init")
+        yield lacks if pending else Checked(InstallOutcome.OK, "the state table has had every step of this version")
 
 
 def _described(reader: AwsReader, operation: str, table: str) -> Generator[Checked, None, Mapping[str, Any] | None]:

@@ -12,12 +12,14 @@
     OVERRIDES#<environment>         OVERRIDE#<id>#SIGNATURE#<role>#<id>   one signature of it
     OPEN#<environment>              CANDIDATE#<name>                that the candidate may be open: for finding it, never trusted
     KEYS#<environment>              PINNED                          which keys `phase5 init` pinned: their ids, never the keys
+    KEYS#<environment>              PINNED#<when>                   the same, each time it pinned others
     PROMOTED#<environment>          AT#<when>#<name>#<series>       one promotion and what was waived for it, in order of time:
                                                                     for counting, never trusted
     RELEASE#<environment>#<name>    STATED#<series>...              what the gate last said of a series, signed
     RUNS#<environment>              RUN#<number>                    what a readiness run sealed and found, where histories stood
     HISTORY#<environment>           ACCEPTED#<id>                   that a person accepted breaks of histories, signed
     NOTICES#<environment>           RELEASE#<name>, RUNS            what people were told of last, and are still to be told
+    SCHEMA#<environment>            UPGRADE#<number>                that a step of an upgrade was done: see `upgrades.py`
     DEPLOYED#<environment>          SEEN#<number>                   what was seen deployed after a promotion, signed
 
 Each write is one function with one condition. Nothing here is ever deleted; only an entry for finding an open candidate expires
@@ -347,8 +349,9 @@ class StateTable(ItemTable):
         return None if item is None else read(PinnedKeys, item)
 
     def note_pinned_keys(self, environment: str, pinned: PinnedKeys, *, instead_of: PinnedKeys | None) -> Written:
-        """Notes which keys are pinned; refused where something else is noted than was read."""
+        """Notes which keys are pinned, first in their history; refused where something else is noted than was read."""
         item = {"pk": keys_pk(environment), "sk": PINNED, **attributes(pinned)}
+        self._put_new(keys_pk(environment), f"{PINNED}#{iso(pinned.pinned_at)}", attributes(pinned))
         if instead_of is None:
             return self._put(item, "attribute_not_exists(pk)")
         return self._put(item, "#present = :present", {"present": dict(instead_of.present)})
