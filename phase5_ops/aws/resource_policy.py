@@ -56,7 +56,7 @@ def permission(policy: str, request: ServiceRequest) -> Permission:
     effects = {
         effect: [applies for statement, applies in applying if statement.get("Effect") == effect] for effect in ("Deny", "Allow")
     }
-    if any(statement.get("Effect") not in effects for statement in statements):
+    if any(statement.get("Effect") not in tuple(effects) for statement in statements):  # which may be anything
         return Permission(None, "a statement of its policy neither allows nor denies")
     if True in effects["Deny"]:
         return Permission(False, f"its policy denies {who}")

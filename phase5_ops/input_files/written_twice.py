@@ -8,8 +8,12 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import yaml
+from yaml.composer import ComposerError
 
 from phase5_ops.input_files.json_text import json_value
+
+#: Values of one document, as often as its anchors repeat them; a template of CloudFormation has at most 1 MB.
+MOST_VALUES = 300_000
 
 
 class WrittenTwice(ValueError):
@@ -17,7 +21,33 @@ class WrittenTwice(ValueError):
 
 
 class DistinctKeysLoader(yaml.SafeLoader):
-    """PyYAML's safe loader, which by itself takes the last of two equal keys."""
+    """PyYAML's safe loader, which by itself takes the last of two equal keys, and repeats an anchor as often as it is named."""
+
+    def __init__(self, stream: Any) -> None:  # noqa: ANN401 - as the stubs have it
+        super().__init__(stream)
+        self._sizes: dict[yaml.Node, int] = {}  # with what stands behind anchors, as often as it is named
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401 - as the stubs have it
+        """The next node.
+
+        Raises:
+            ComposerError: with what its anchors repeat it is larger than any document that people write, or it holds itself.
+        """
+        named = self.check_event(yaml.AliasEvent)
+        node = super().compose_node(parent, index)
+        if node is None:
+            return None
+        if node not in self._sizes:
+            inside = [] if isinstance(node, yaml.ScalarNode) else node.value
+            parts = [part for each in inside for part in (each if isinstance(each, tuple) else (each,))]
+            self._sizes[node] = (
+                MOST_VALUES + 1 if named else 1 + sum(self._sizes[part] for part in parts)
+            )  # one that holds itself
+        if self._sizes[node] > MOST_VALUES:
+            raise ComposerError(
+                None, None, f"with what its anchors repeat it has more than {MOST_VALUES} values", node.start_mark
+            )
+        return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 - as the stubs have it
         """The mapping as it is written, before anything is merged into it.

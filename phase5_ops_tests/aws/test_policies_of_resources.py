@@ -48,3 +48,10 @@ def test_a_policy_that_is_nested_too_deep_is_not_known_and_a_filter_policy_is_no
     assert permission(DEEP, request).allowed is None
     with pytest.raises(FilterPolicyError, match="too deep"):
         accepts(DEEP, {})
+
+
+@pytest.mark.parametrize("effect", ["{}", "[]", '"Maybe"', "null", "1"])
+def test_a_statement_with_another_effect_decides_nothing(effect):
+    request = ServiceRequest("cloudwatch.amazonaws.com", "sns:Publish", "arn:aws:sns:us-west-2:1:t", {})
+    policy = f'{{"Statement": [{{"Effect": {effect}, "Principal": "*", "Action": "sns:*", "Resource": "*"}}]}}'
+    assert permission(policy, request).allowed is None

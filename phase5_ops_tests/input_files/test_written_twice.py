@@ -1,6 +1,7 @@
 """A name that stands twice in what people write is an error, wherever it stands and however it is spelled."""
 
 import pytest
+import yaml
 
 from phase5_ops.input_files.written_twice import WrittenTwice, distinct_json, distinct_yaml
 from phase5_ops.sections.isolation.roles.template import UnreadableTemplate, read_template
@@ -81,3 +82,25 @@ def test_a_name_given_twice_in_a_variable_is_a_configuration_error(monkeypatch):
 def test_a_template_with_a_key_given_twice_cannot_be_read(text):
     with pytest.raises(UnreadableTemplate, match="stands twice"):
         read_template(text)
+
+
+def repeated(levels: int) -> str:
+    """Anchors of anchors of anchors: some lines that stand for 9 to the power of `levels` values."""
+    lines = [f"l{level}: &l{level} [{', '.join([f'*l{level - 1}' if level else 'x'] * 9)}]" for level in range(levels)]
+    return "\n".join([*lines, f"Resources: {{A: *l{levels - 1}}}", ""])
+
+
+@pytest.mark.parametrize("text", [repeated(9), repeated(60), "a: &a [*a]\n", "a: &a {b: *a}\n", "&a {*a : 1}\n"])
+def test_a_document_that_its_own_anchors_make_endless_is_refused_at_once(text, monkeypatch, tmp_path):
+    with pytest.raises(yaml.YAMLError, match="anchors repeat"):
+        distinct_yaml(text)
+    with pytest.raises(UnreadableTemplate, match="anchors repeat"):
+        read_template(text)
+    (tmp_path / "phase5.yaml").write_text(text)
+    monkeypatch.setenv("PHASE5_CONFIG", str(tmp_path / "phase5.yaml"))
+    with pytest.raises(ConfigurationError, match="anchors repeat"):
+        load_settings()
+
+
+def test_anchors_that_repeat_little_are_read():
+    assert distinct_yaml("a: &a [1, 2]\nb: [*a, *a]\n") == {"a": [1, 2], "b": [[1, 2], [1, 2]]}
