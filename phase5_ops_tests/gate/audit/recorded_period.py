@@ -74,6 +74,7 @@ class Audited:
 def record_everything(desk: Desk) -> None:
     """One of each record of the gate, around NOW."""
     session = desk.open()
+    list(session.upgrades.upgrade(RELEASE.environment, NOW))
     pin_keys(session.reader, desk.settings, session.state, NOW)
     digest = _evidence(desk)
     for number in range(3):
