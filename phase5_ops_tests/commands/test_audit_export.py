@@ -78,6 +78,15 @@ def test_evidence_comes_from_the_copy_where_the_folder_has_it_no_more(desk, tmp_
     assert missing(desk, tmp_path) == ["evidence/run-1/tables/gate_drill.parquet"]
 
 
+def test_a_manifest_that_names_files_elsewhere_brings_none_of_them_into_the_archive(desk, tmp_path):
+    (tmp_path / "secret").write_text("secret")
+    manifest = desk.settings.state_dir / "evidence" / "run-1" / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "../../../secret": "sha256:x"}))
+    audited = exported(desk, tmp_path)
+    assert [each.what for each in audited.exported.missing] == ["evidence/run-1/../../../secret"]
+    assert not [name for name in read_archive(audited.path).digests if "secret" in name]
+
+
 def test_records_that_the_table_has_lost_are_named(desk, tmp_path):
     table = desk.session.resource("dynamodb").Table(desk.settings.tables.readiness)
     table.delete_item(Key={"pk": f"RUNS#{RELEASE.environment}", "sk": "RUN#000000002"})
