@@ -44,7 +44,7 @@ def look_at_bucket(installation: Installation) -> Iterator[Checked]:
             lambda answer: _locked_days(answer) >= settings.retention.release_days,
         ),
         ("get_bucket_encryption", "encrypts what is put into it", _encrypted),
-        ("get_bucket_policy", "denies every request without TLS", _tls_only),
+        ("get_bucket_policy", "denies every request without TLS", lambda answer: _tls_only(answer, bucket)),
         ("get_public_access_block", "lets nothing be public", _private),
     ):
         found = _held(reader, bucket, operation, what, holds)
@@ -89,16 +89,21 @@ def _encrypted(answer: Mapping[str, Any]) -> bool:
     return any((rule.get("ApplyServerSideEncryptionByDefault") or {}).get("SSEAlgorithm") for rule in rules)
 
 
-def _tls_only(answer: Mapping[str, Any]) -> bool:
-    """Whether a statement denies everything to everybody who does not use TLS."""
+def _tls_only(answer: Mapping[str, Any], bucket: str) -> bool:
+    """Whether one statement denies everything in the bucket to everybody who does not use TLS, under no further condition."""
     statements = json.loads(str(answer["Policy"]))["Statement"]
     return any(
         each.get("Effect") == "Deny"
         and each.get("Principal") in ("*", {"AWS": "*"})
         and each.get("Action") in ("s3:*", "*", ["s3:*"], ["*"])
-        and str((each.get("Condition") or {}).get("Bool", {}).get("aws:SecureTransport")).lower() == "false"
+        and {name.rpartition(":")[2] for name in _listed(each.get("Resource"))} >= {bucket, f"{bucket}/*"}
+        and each.get("Condition") in ({"Bool": {"aws:SecureTransport": wanted}} for wanted in ("false", ["false"], False))
         for each in (statements if isinstance(statements, list) else [statements])
     )
+
+
+def _listed(resource: object) -> list[str]:
+    return [str(each) for each in resource] if isinstance(resource, list) else [str(resource)]
 
 
 def _private(answer: Mapping[str, Any]) -> bool:

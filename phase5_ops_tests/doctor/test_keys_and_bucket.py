@@ -117,6 +117,9 @@ def test_a_policy_that_denies_less_is_not_tls_only(bucket, desk):
         {"Action": "s3:GetObject"},
         {"Principal": {"AWS": "arn:aws:iam::1:root"}},
         {"Condition": {}},
+        {"Condition": TLS_ONLY["Condition"] | {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}},
+        {"Resource": "arn:aws:s3:::kept/*"},
+        {"Resource": ["arn:aws:s3:::kept", "arn:aws:s3:::kept/other/*"]},
         {"Effect": "Allow"},
     ):
         policy = json.dumps({"Statement": [TLS_ONLY | change]})
