@@ -38,7 +38,7 @@ class Campaign:
     """
 
     def __init__(self, name: str, seconds: float, folder: Path) -> None:
-        with atheris.instrument_imports(include=["phase5_ops", "yaml", "json", "ijson", "markdown_it", "croniter"]):
+        with atheris.instrument_imports(include=["phase5_ops"]):
             self._parser = parser(name)
             self._parser.fuzz(b"")  # imports what is imported where it is used
         self._folder = folder
@@ -50,7 +50,7 @@ class Campaign:
     def try_input(self, data: bytes) -> None:
         """Tries one input; never raises."""
         began = time.process_time()
-        signal.setitimer(signal.ITIMER_VIRTUAL, LONGEST)
+        signal.setitimer(signal.ITIMER_VIRTUAL, LONGEST, 1)  # again, where something swallowed it
         try:
             self._parser.fuzz(data)
         except Exception as error:  # noqa: BLE001 - each is a fault that was found
@@ -107,7 +107,7 @@ def main() -> None:
     options = [
         f"-max_len={LARGEST_INPUT}",
         f"-rss_limit_mb={MEGABYTES}",
-        "-timeout=300",
+        "-timeout=120",
         f"-artifact_prefix={folder}/",
         "-len_control=0",
     ]
