@@ -30,7 +30,7 @@ from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
 from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
 from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
+from dagster._core.storage.sqlite import create_db_conn_string
 from dagster._core.storage.sqlite_storage import (
     DagsterSqliteStorage,
     _event_logs_directory,
@@ -41,6 +41,7 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, make_url
 
 _MOST_ENGINES = 16  # of one storage: each run has a database of its own
+_BUSY_SECONDS = 30  # that a writer waits for another, as in Dagster's own storage since 1.13
 
 #: The events of a run that wait for the disk.
 _AWAITED = frozenset({DagsterEventType.ASSET_CHECK_EVALUATION, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS})
@@ -74,7 +75,7 @@ class _Engines:
             if engine is None or known != inode:
                 if engine is not None:
                     engine.dispose()
-                engine = create_engine(address, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}, max_overflow=-1)
+                engine = create_engine(address, connect_args={"timeout": _BUSY_SECONDS}, max_overflow=-1)
             self._kept[address] = (inode, engine)
             self._kept.move_to_end(address)
             if len(self._kept) > _MOST_ENGINES:

@@ -25,6 +25,11 @@ from phase5_ops.orchestration import sqlite_storage
 from phase5_ops.orchestration.sqlite_storage import KeptEventLogStorage
 from phase5_ops_tests import made_once
 
+#: Of another version of Dagster it is not known what its empty databases are, and its own code makes them.
+of_this_version = pytest.mark.skipif(
+    not sqlite_storage._statements(), reason=f"the databases of Dagster {dg.__version__} are not known"
+)
+
 FULL, NORMAL = 2, 1  # https://www.sqlite.org/pragma.html#pragma_synchronous
 
 OWN = {"storage": {"sqlite": {"base_dir": {"env": "DAGSTER_HOME"}}}, "telemetry": {"enabled": False}}
@@ -132,6 +137,7 @@ def test_what_cannot_be_begun_whole_is_made_by_dagster(tmp_path, monkeypatch, kn
     assert not list((tmp_path / "home").rglob(".*.db.*"))
 
 
+@of_this_version
 def test_only_a_database_of_another_version_is_compared_with_dagsters_migrations(tmp_path, monkeypatch):
     asked = []
     for module in (
@@ -233,6 +239,7 @@ def test_results_and_states_wait_for_the_disk_and_what_a_step_says_does_not(tmp_
     assert not levels[FULL] & levels[NORMAL]
 
 
+@of_this_version
 def test_a_run_takes_so_many_statements_and_what_dagster_asks_about_its_tables_is_asked_once(tmp_path):
     with opened(tmp_path / "home") as instance:
         run(instance)
