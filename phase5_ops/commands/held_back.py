@@ -1,6 +1,6 @@
 """What is logged while a run is under way is held back until it is known how the run ends.
 
-Where the state folder has become unusable, one line says so; what each part of the run logged of it is dropped.
+Where the state folder is unusable, or Dagster's storage, one line says so; what each part of the run logged of it is dropped.
 """
 
 import io
@@ -11,13 +11,14 @@ from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 from phase5_ops.commands.state_folder import FolderUnusable
+from phase5_ops.settings import ConfigurationError
 
 _DAGSTER = "Exception while writing logger call to event log"  # written past Python's logging
 
 
 @contextmanager
 def logged_afterwards() -> Iterator[None]:
-    """In this block nothing is logged on stderr; after it, what was logged is, unless the state folder is why the block failed.
+    """In this block nothing is logged on stderr; after it, what was logged is, unless the failure of the block says it all.
 
     Only where nobody has set up Python's logging: then it prints what nobody else takes.
     """
@@ -29,7 +30,7 @@ def logged_afterwards() -> Iterator[None]:
     try:
         with redirect_stderr(_WithoutDagster(sys.stderr)):
             yield
-    except FolderUnusable:
+    except (ConfigurationError, FolderUnusable):
         held.records.clear()
         raise
     finally:
@@ -56,7 +57,9 @@ class _WithoutDagster(io.TextIOBase):
         self._stream = stream
 
     def write(self, text: str) -> int:
-        return len(text) if text.startswith(_DAGSTER) else int(self._stream.write(text))
+        if not text.startswith(_DAGSTER):
+            self._stream.write(text)
+        return len(text)
 
     def flush(self) -> None:
         self._stream.flush()

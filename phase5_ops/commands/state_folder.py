@@ -118,12 +118,25 @@ def open_dagster(home: Path) -> "DagsterInstance":
 
     One process at a time opens it: two that make its SQLite storage at once fail with "table already exists". The lock is
     flock(2): it ends with its process, however that ends.
+
+    Raises:
+        ConfigurationError: the database that dagster.yaml names does not answer.
     """
     from dagster import DagsterInstance  # here, since most of what prepares a state folder never needs it
+    from sqlalchemy.exc import OperationalError
 
     with (home / ".opening-dagster").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return DagsterInstance.from_config(str(home))
+        try:
+            return DagsterInstance.from_config(str(home))
+        except Exception as error:
+            cause = error.__cause__ if isinstance(error.__cause__, OperationalError) else error
+            if not isinstance(cause, OperationalError) or isinstance(cause.orig, sqlite3.Error):
+                raise
+            said = " ".join(str(cause.orig).split())
+            raise ConfigurationError(
+                f"Dagster's storage, as {home / 'dagster.yaml'} names it, does not answer: {said}; start it, or correct the file"
+            ) from error
 
 
 def raise_if_unusable(folder: Path, error: BaseException | None = None) -> None:

@@ -12,13 +12,16 @@ import dagster as dg
 import psycopg2
 import pytest
 
+from phase5_ops.commands.state_folder import open_dagster, prepare_state_folder
 from phase5_ops.evidence.run_tags import ENVIRONMENT_TAG
 from phase5_ops.evidence.store import EvidenceStore
 from phase5_ops.gate.candidates.registration import ASSET
 from phase5_ops.gate.inputs.candidate_events import candidate_events
 from phase5_ops.gate.inputs.dagster_records import other_runs, readiness_run
+from phase5_ops.sandbox.ports import free_port
+from phase5_ops.settings import ConfigurationError
 from phase5_ops_tests.gate.inputs.test_dagster_records import RUN_1, RUN_2, readiness
-from phase5_ops_tests.postgres import a_database, on_postgres
+from phase5_ops_tests.postgres import Database, a_database, on_postgres
 
 pytestmark = pytest.mark.slow
 
@@ -74,3 +77,11 @@ def test_an_event_that_appears_after_a_newer_one_is_not_passed_over(instance):
     assert third.startswith("0 ")
     assert third.split()[-1] == settled
     assert look(settled, now + timedelta(minutes=10)) == ([], settled)
+
+
+def test_a_server_that_does_not_answer_is_an_error_of_configuration(tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)  # Dagster tries six times
+    home = prepare_state_folder(tmp_path / "state")
+    (home / "dagster.yaml").write_text(on_postgres(Database(free_port(0, "nobody"), "phase5")))
+    with pytest.raises(ConfigurationError, match=r"dagster.yaml names it, does not answer: .* Connection refused .*; start it"):
+        open_dagster(home)
