@@ -51,6 +51,7 @@ RUN_BY = {
     "python -m phase5_ops.documentation": "documentation/test_other_commands.py",
     "python -m benchmarks": "benchmarks/test_figures.py",
     "python -m phase5_ops_tests.fuzz": "fuzz/test_fuzz.py",
+    "python -m phase5_ops_tests.faults": "faults/test_campaign.py",
     "python -m phase5_ops_tests.supply_chain": "supply_chain/test_supply_chain.py",
     "trestle init": "documentation/test_other_commands.py",
     "aws dynamodb get-item": "documentation/test_other_commands.py",

@@ -7,7 +7,7 @@ the same state for each test: a fresh copy of the state folder, and the items of
 import pickle
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -255,7 +255,7 @@ class PutBack(Protocol):
 
 
 @contextmanager
-def opened_candidate(folder: Path) -> Iterator[PutBack]:
+def opened_candidate(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[PutBack]:
     """Makes the candidate; yields what puts its state back, for one test, into a folder of that test."""
     with pytest.MonkeyPatch.context() as patch:
         clean(patch)
@@ -267,6 +267,7 @@ def opened_candidate(folder: Path) -> Iterator[PutBack]:
                 "PHASE5_PROMOTION__TARGET": "ssm",
                 "PHASE5_PROMOTION__SSM_PARAMETER": PARAMETER,
                 "PHASE5_FLOW__ATTEMPT_MINUTES": "0.000001",  # seconds matter in no test
+                **(settings or {}),
             }
 
             clients: dict[str, Any] = {}  # making one takes longer than what most tests do with it

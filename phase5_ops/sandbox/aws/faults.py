@@ -29,8 +29,10 @@ from phase5_ops.sandbox.aws.kept_open import KeptOpenHandler
 
 PATH = "/phase5-sandbox/faults"
 
-HTTP_KINDS = frozenset({"throttle", "denied", "error500", "html", "slow", "bad_page"})
-"""Faults of a whole call: `bad_page` fails calls for a further page (error 500) and lets first pages through."""
+HTTP_KINDS = frozenset({"throttle", "throughput", "denied", "expired", "skewed", "error500", "html", "slow", "bad_page"})
+"""Faults of a whole call: `bad_page` fails calls for a further page (error 500) and lets first pages through; `throughput` is
+DynamoDB's own throttling, `expired` refuses credentials whose time is over, and `skewed` signatures of another time.
+"""
 CLOUDWATCH_KINDS = frozenset({"partial", "internal_error", "forbidden", "message"})
 """Faults inside an answer: of GetMetricData (status of a result, a message) or, with operation EvaluateAlarm, of an alarm."""
 
@@ -163,13 +165,19 @@ def _read(environ: Mapping[str, Any], body: bytes) -> _Request:
 
 _CODES = {  # kind -> status, code of query protocols and CloudWatch, code of JSON protocols, code of S3
     "throttle": (400, "Throttling", "ThrottlingException", "SlowDown"),
+    "throughput": (400, "Throttling", "ProvisionedThroughputExceededException", "SlowDown"),
     "denied": (403, "AccessDenied", "AccessDeniedException", "AccessDenied"),
+    "expired": (403, "ExpiredToken", "ExpiredTokenException", "ExpiredToken"),
+    "skewed": (403, "SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed"),
     "error500": (500, "InternalFailure", "InternalServerError", "InternalError"),
     "bad_page": (500, "InternalFailure", "InternalServerError", "InternalError"),
 }
 _REASONS = {400: "Bad Request", 403: "Forbidden", 500: "Internal Server Error", 502: "Bad Gateway"}
 _MESSAGES = {
     "throttle": "Rate exceeded",
+    "throughput": "The level of configured provisioned throughput for the table was exceeded.",
+    "expired": "The security token included in the request is expired",
+    "skewed": "Signature expired: 20261123T060000Z is now earlier than 20261123T115500Z (20261123T120000Z - 5 min.)",
     "denied": "User is not authorized to perform this action because no identity-based policy allows it",
     "error500": "The request processing has failed because of an unknown error, exception or failure.",
     "bad_page": "The request processing has failed because of an unknown error, exception or failure.",
@@ -194,7 +202,8 @@ def _answer(kind: str, request: _Request) -> tuple[int, str, list[tuple[str, str
         body = f"<Error><Code>{s3_code}</Code><Message>{escape(message)}</Message></Error>"
         return status, "application/xml", [], body.encode()
     code = query_code if request.service == "monitoring" else json_code
-    status = 400 if kind == "denied" and request.protocol == "json" and request.service != "monitoring" else status
+    if status == 403 and request.protocol == "json" and request.service != "monitoring":  # noqa: PLR2004 - HTTP's own
+        status = 400
     content = "application/x-amz-json-1.0" if request.protocol == "json" else "application/json"
     body_json = json.dumps({"__type": code, "message": message, "Message": message})
     return status, content, [("x-amzn-ErrorType", code)], body_json.encode()
