@@ -34,3 +34,14 @@ def test_a_server_ends_with_a_process_that_was_killed_and_its_folder_is_gone():
     until("the folder of the server is gone", lambda: None if folder.exists() else True, 30)
     with pytest.raises(psycopg2.OperationalError):
         psycopg2.connect(**at)
+
+
+def test_where_postgresql_is_not_installed_its_tests_say_so_or_fail_where_it_has_to_be(tmp_path, monkeypatch):
+    monkeypatch.setattr(postgres, "_INSTALLED", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv(postgres.REQUIRED, raising=False)
+    with pytest.raises(pytest.skip.Exception, match="not run on PostgreSQL, which is not installed"):
+        postgres.need_postgres()
+    monkeypatch.setenv(postgres.REQUIRED, "1")
+    with pytest.raises(pytest.fail.Exception, match="there is no PostgreSQL"):
+        postgres.need_postgres()
