@@ -482,6 +482,11 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - values of any
     except ValidationError as error:
         refused = [_refused(problem) for problem in error.errors(include_url=False, include_input=False)]
         raise ConfigurationError("invalid settings: " + "; ".join(dict.fromkeys(refused))) from error
+    except UnicodeEncodeError as error:  # of a choice, which pydantic writes into its refusal
+        where = f"{CONFIG_VARIABLE}={os.environ[CONFIG_VARIABLE]} or " if os.environ.get(CONFIG_VARIABLE) else ""
+        odd = ascii(error.object[error.start : error.end])
+        said = f"invalid settings: {where}a {ENV_PREFIX} variable holds {odd}, which is no text; write it anew"
+        raise ConfigurationError(said) from error
     except SettingsError as error:  # unparsable JSON of a list or mapping
         field = re.search(r'field "(\w+)"', str(error))
         name = f"{ENV_PREFIX}{field.group(1).upper()}" if field else "a setting"

@@ -301,3 +301,13 @@ def test_a_lease_must_outlast_the_probes_it_protects(monkeypatch):
     monkeypatch.setenv("PHASE5_PROBES__LEASE_SECONDS", "100")
     with pytest.raises(ConfigurationError, match="lease_seconds must be longer"):
         load_settings()
+
+
+def test_a_value_that_is_no_text_is_refused(monkeypatch, config):
+    monkeypatch.setenv("PHASE5_GATE__WARN_BLOCKS", '["\\ud800"]')
+    with pytest.raises(ConfigurationError, match=r"variable holds '.ud800', which is no text"):
+        load_settings()
+    monkeypatch.delenv("PHASE5_GATE__WARN_BLOCKS")
+    config('gate: {warn_blocks: ["\\ud800"]}\n')
+    with pytest.raises(ConfigurationError, match=r"phase5\.yaml or a PHASE5_ variable holds"):
+        load_settings()
