@@ -1,11 +1,15 @@
 """Text from outside as every format can carry it: in one line and printable; and links that a browser may open. Pure."""
 
-from urllib.parse import quote, urlsplit
+import re
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from phase5_ops.text import printable
 
-#: What a URL keeps as it is; everything else becomes %XX, so that no link ends early in Markdown, XML or a table.
-_KEPT = "!#$%&'()*+,/:;=?@[]~"
+#: What path, query and fragment of a URL keep as they are (RFC 3986); everything else becomes %XX, so that no link ends early in
+#: Markdown, XML or a table.
+_KEPT = "!$%&'()*+,/:;=?@~"
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]*)?")
+_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def one_line(text: str) -> str:
@@ -14,11 +18,14 @@ def one_line(text: str) -> str:
 
 
 def web_link(url: str | None) -> str | None:
-    """The URL if it leads to the web, with unusual characters escaped; None for a file, a script, or no URL at all."""
+    """The URL if it leads to the web, with what RFC 3986 does not allow escaped; None for a file, a script, or no URL at all."""
     if url is None:
         return None
     try:
         parts = urlsplit(url)
     except ValueError:
         return None
-    return quote(url, safe=_KEPT) if parts.scheme in ("http", "https") and parts.netloc else None
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.netloc):
+        return None
+    rest = (quote(_STRAY_PERCENT.sub("%25", each), safe=_KEPT) for each in parts[2:])
+    return urlunsplit((parts.scheme, parts.netloc, *rest))
