@@ -10,7 +10,7 @@ from phase5_ops.cli import app as cli
 from phase5_ops.cli.options import settings_of_environment
 from phase5_ops.commands import approvals
 from phase5_ops_tests.gate.own_aws import RELEASE
-from phase5_ops_tests.gate.people import TRUSTED, Desk
+from phase5_ops_tests.gate.people import Desk
 
 pytestmark = pytest.mark.slow
 
@@ -21,13 +21,7 @@ ROLE = "arn:aws:iam::123456789012:role/phase5-runs"
 def desk(aws, tmp_path, monkeypatch) -> Desk:
     """A desk at which alice is signed in, in an environment whose runs assume a role."""
     desk = Desk.on(aws, tmp_path / "state")
-    given = aws.client("sts").assume_role(RoleArn="arn:aws:iam::123456789012:role/phase5-signer-x", RoleSessionName="alice")
-    names = {"AWS_ACCESS_KEY_ID": "AccessKeyId", "AWS_SECRET_ACCESS_KEY": "SecretAccessKey", "AWS_SESSION_TOKEN": "SessionToken"}
-    for variable, name in names.items():
-        monkeypatch.setenv(variable, given["Credentials"][name])
-    monkeypatch.setenv("PHASE5_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setenv("PHASE5_TABLES__READINESS", desk.settings.tables.readiness)
-    monkeypatch.setenv("PHASE5_SIGNING__TRUSTED_ROLES", json.dumps([TRUSTED]))
+    desk.seat("alice", monkeypatch)
     monkeypatch.setenv("PHASE5_AWS__ROLE_ARN", ROLE)
     monkeypatch.setattr(approvals, "_show_in_dagster", lambda _settings, _release: None)
     return desk

@@ -1,6 +1,5 @@
 """The commands of people: shown, asked, done once; each way it can end has its exit code."""
 
-import json
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +26,7 @@ from phase5_ops.report.release import shortened
 from phase5_ops.settings import ConfigurationError
 from phase5_ops.verdict import Finding, Verdict
 from phase5_ops_tests.gate.own_aws import NOW, RELEASE, readiness_payload
-from phase5_ops_tests.gate.people import TRUSTED, Desk, complete_for_release
+from phase5_ops_tests.gate.people import Desk, complete_for_release
 from phase5_ops_tests.report.test_release import complete, document
 
 pytestmark = pytest.mark.slow
@@ -39,13 +38,7 @@ WAIVE = ("waive", "1.2", "--release", RELEASE.name, "--finding", "alarm_missing"
 @pytest.fixture
 def desk(aws, tmp_path, monkeypatch) -> Desk:
     desk = Desk.on(aws, tmp_path / "state")
-    given = aws.client("sts").assume_role(RoleArn="arn:aws:iam::123456789012:role/phase5-signer-x", RoleSessionName="alice")
-    names = {"AWS_ACCESS_KEY_ID": "AccessKeyId", "AWS_SECRET_ACCESS_KEY": "SecretAccessKey", "AWS_SESSION_TOKEN": "SessionToken"}
-    for variable, name in names.items():
-        monkeypatch.setenv(variable, given["Credentials"][name])
-    monkeypatch.setenv("PHASE5_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setenv("PHASE5_TABLES__READINESS", desk.settings.tables.readiness)
-    monkeypatch.setenv("PHASE5_SIGNING__TRUSTED_ROLES", json.dumps([TRUSTED]))
+    desk.seat("alice", monkeypatch)
     return desk
 
 

@@ -1,6 +1,7 @@
 """People who sign, as sessions of assumed roles; a candidate of the state table that waits for them."""
 
 import copy
+import json
 import pickle
 import shutil
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from uuid import uuid4
 
 import boto3
 import dagster as dg
+import pytest
 from moto.dynamodb.models import Table, dynamodb_backends
 from moto.kms.models import Key, KmsBackend, kms_backends
 
@@ -101,6 +103,17 @@ class Desk:
         given = self.session.client("sts").assume_role(RoleArn=arn, RoleSessionName=name)["Credentials"]
         assumed = boto3.Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], region_name="us-west-2")
         return self.open(AwsReader(ReadingSettings(max_attempts=1), session=assumed), now, **changes)
+
+    def seat(self, name: str, patch: pytest.MonkeyPatch) -> None:
+        """This process's environment as that of a person whom the identity provider calls `name`."""
+        role = "arn:aws:iam::123456789012:role/phase5-signer-x"
+        given = self.session.client("sts").assume_role(RoleArn=role, RoleSessionName=name)["Credentials"]
+        patch.setenv("AWS_ACCESS_KEY_ID", given["AccessKeyId"])
+        patch.setenv("AWS_SECRET_ACCESS_KEY", given["SecretAccessKey"])
+        patch.setenv("AWS_SESSION_TOKEN", given["SessionToken"])
+        patch.setenv("PHASE5_STATE_DIR", str(self.settings.state_dir))
+        patch.setenv("PHASE5_TABLES__READINESS", self.settings.tables.readiness)
+        patch.setenv("PHASE5_SIGNING__TRUSTED_ROLES", json.dumps([TRUSTED]))
 
     def open(self, reader: AwsReader | None = None, now: datetime = NOW, **changes) -> GateSession:
         """A session as `reader`, at `now`."""

@@ -41,7 +41,7 @@ _ACTIONS = {
 _WITHOUT_RESOURCES = {"budgets", "ce", "cloudtrail", "sts"}
 
 #: The same of single operations.
-_FOR_ALL = {
+FOR_ALL = {
     "cloudwatch:DescribeAlarms",
     "cloudwatch:GetMetricData",
     "cloudwatch:ListAlarmMuteRules",
@@ -73,7 +73,7 @@ def iam_requests(service: str, operation: str, params: Params, region: str) -> l
     action = _ACTIONS.get(action, action)
     if operation == "AssumeRole":
         return [IamRequest(action, params["RoleArn"])]
-    if service in _WITHOUT_RESOURCES or action in _FOR_ALL:
+    if service in _WITHOUT_RESOURCES or action in FOR_ALL:
         return [IamRequest(action, "*")]
     if service == "dynamodb":
         return list(_of_tables(action, operation, params, region))

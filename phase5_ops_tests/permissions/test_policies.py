@@ -26,6 +26,7 @@ from phase5_ops.permissions.purposes import Purpose, policy_for
 from phase5_ops.policy import DeployedPolicy, EnginePolicy, NotificationPolicy, PromotionPolicy, SparkPolicy
 from phase5_ops.settings import AwsAccess, ConfigurationError, ProbeUser, ProbeUsers, Settings, load_settings
 from phase5_ops_tests.gate.own_aws import DIGEST
+from phase5_ops_tests.permissions.iam_requests import FOR_ALL
 
 KEY_ID = "0987dcba-09fe-87dc-65ba-ab0987654321"
 MACHINE = "arn:aws:states:us-west-2:123456789012:stateMachine:promote"
@@ -64,20 +65,11 @@ PURPOSES = {
 
 #: What the service lets nobody narrow, or what is read whole: GetMetricData and ListMetrics, ListFunctions, LookupEvents and the
 #: others have no resource types; DescribeAlarms answers without composite alarms unless it is allowed for all.
-ONLY_FOR_ALL = {
+ONLY_FOR_ALL = FOR_ALL | {
     "budgets:ViewBudget",
     "ce:GetCostAndUsage",
     "ce:ListCostAllocationTags",
     "cloudtrail:LookupEvents",
-    "cloudwatch:DescribeAlarms",
-    "cloudwatch:GetMetricData",
-    "cloudwatch:ListAlarmMuteRules",
-    "cloudwatch:ListDashboards",
-    "cloudwatch:ListMetrics",
-    "dynamodb:ListTables",
-    "iam:GetAccountAuthorizationDetails",
-    "lambda:ListFunctions",
-    "logs:DescribeLogGroups",
     "sts:GetCallerIdentity",
 }
 
