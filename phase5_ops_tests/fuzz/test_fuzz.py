@@ -20,10 +20,14 @@ pytestmark = pytest.mark.slow(20)
 
 @pytest.mark.parametrize("name", names())
 def test_a_sound_input_is_taken_and_every_kept_one_becomes_what_it_must(name):
-    for data in (b"", *parser(name).kept_inputs):
+    def seconds(data: bytes) -> float:
         began = time.process_time()
         parser(name).fuzz(data)
-        assert time.process_time() - began < 10, data
+        return time.process_time() - began
+
+    for data in (b"", *parser(name).kept_inputs):
+        # what is compiled for the first of them takes as long, once a machine
+        assert seconds(data) < 10 or seconds(data) < 10, data
 
 
 @pytest.mark.parametrize("name", names())

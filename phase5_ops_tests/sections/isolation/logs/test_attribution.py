@@ -14,7 +14,7 @@ from phase5_ops.sections.isolation.logs import scan as log_scan
 from phase5_ops.sections.isolation.logs.attribution import UNKNOWN, OwnerTable
 from phase5_ops.sections.isolation.logs.evidence import Dictionary, LedgerOwners, dictionary_of
 from phase5_ops.sections.isolation.logs.run import Event, LogRun, LogScan
-from phase5_ops.sections.isolation.logs.tokens import Hashes, Ints, key_hash, key_hashes
+from phase5_ops.sections.isolation.logs.tokens import LOOPS, Hashes, Ints, key_hash, key_hashes
 
 GROUP = "/aws/lambda/cc-native-tool-invoker"
 NASTY = (
@@ -205,6 +205,8 @@ def test_two_texts_of_one_hash_accuse_nobody(monkeypatch: pytest.MonkeyPatch):
         hashes[hashes == np.uint64(other)] = np.uint64(foreign)
         return hashes
 
+    monkeypatch.setattr(LOOPS, "loaded", None)  # an earlier test may have loaded them, and they have functions of their own
+    monkeypatch.setattr(LOOPS, "after", lambda _: None)
     monkeypatch.setattr(log_scan, "span_hashes", colliding)
     for module in (log_scan, log_dictionary):
         monkeypatch.setattr(module, "anchor_slots", lambda _words, starts, *_: np.zeros(len(starts), np.int64))
