@@ -51,20 +51,30 @@ def wrong_settings(error: Exception) -> Diagnosis:
     return Diagnosis(None, (Examined("settings", seen),), EXIT_SETTINGS)
 
 
+def _look_at_table(installation: Installation) -> Iterator[Checked]:
+    yield from check_table(installation.session().reader, installation.settings.tables.readiness)
+
+
+def _parts(policies: Mapping[str, Sequence[Statement]], signing: Sequence[str]) -> list[Part]:
+    return [
+        Part("platform", look_at_platform, _ALLOW),
+        Part("permissions", permissions_of(policies), _ALLOW),
+        Part("state table", _look_at_table, _INIT),
+        Part("keys", keys_of(signing), f"{_INIT}; docs/signing.md says how keys are made"),
+        Part("evidence bucket", look_at_bucket, _ALLOW),
+        Part("runbook", look_at_runbook, "name it with PHASE5_RUNBOOK, and let the caller read it"),
+        Part("probe users", look_at_probe_users, "put {username, password} into the secret, and let the caller read it"),
+        Part("costs", look_at_costs, "ask in the account that pays, with what `phase5 iam-policy` prints"),
+        Part("state folder", state_folder_of(why_unusable), "let this user write it, or name another", asks_aws=False),
+        Part(
+            "Dagster", dagster_of(open_dagster), "look at dagster.yaml in the state folder, and at its database", asks_aws=False
+        ),
+        Part("gate", look_at_gate, _ALLOW),
+    ]
+
+
 #: The names of the parts that can be chosen, in the page's order; settings, credentials and clock are always looked at.
-PARTS = (
-    "platform",
-    "permissions",
-    "state table",
-    "keys",
-    "evidence bucket",
-    "runbook",
-    "probe users",
-    "costs",
-    "state folder",
-    "Dagster",
-    "gate",
-)
+PARTS = tuple(part.name for part in _parts({}, ()))
 
 
 def diagnose(
@@ -94,28 +104,6 @@ def diagnose(
     found += examine([part for part in _parts(policies, signing) if part.name in chosen], installation)
     code = EXIT_SETTINGS if region is None else exit_code([each.checked for each in found])
     return Diagnosis(settings.environment, tuple(found), code)
-
-
-def _parts(policies: Mapping[str, Sequence[Statement]], signing: Sequence[str]) -> list[Part]:
-    return [
-        Part("platform", look_at_platform, _ALLOW),
-        Part("permissions", permissions_of(policies), _ALLOW),
-        Part("state table", _look_at_table, _INIT),
-        Part("keys", keys_of(signing), f"{_INIT}; docs/signing.md says how keys are made"),
-        Part("evidence bucket", look_at_bucket, _ALLOW),
-        Part("runbook", look_at_runbook, "name it with PHASE5_RUNBOOK, and let the caller read it"),
-        Part("probe users", look_at_probe_users, "put {username, password} into the secret, and let the caller read it"),
-        Part("costs", look_at_costs, "ask in the account that pays, with what `phase5 iam-policy` prints"),
-        Part("state folder", state_folder_of(why_unusable), "let this user write it, or name another", asks_aws=False),
-        Part(
-            "Dagster", dagster_of(open_dagster), "look at dagster.yaml in the state folder, and at its database", asks_aws=False
-        ),
-        Part("gate", look_at_gate, _ALLOW),
-    ]
-
-
-def _look_at_table(installation: Installation) -> Iterator[Checked]:
-    yield from check_table(installation.session().reader, installation.settings.tables.readiness)
 
 
 # --- what is printed ---------------------------------------------------------------------------------------------------------
