@@ -4,7 +4,7 @@
 `ForAllValues` alone would let through.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Statement = dict[str, Any]
@@ -21,6 +21,11 @@ def statement(
     """A statement that allows actions on resources."""
     found: Statement = {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
     return {**found, "Condition": dict(condition)} if condition else found
+
+
+def of_service(service: str, actions: Iterable[str]) -> list[str]:
+    """The actions of one service, in their order."""
+    return [action for action in actions if action.startswith(f"{service}:")]
 
 
 def keyed(sid: str, actions: Sequence[str], tables: Sequence[str], keys: Sequence[str]) -> Statement:

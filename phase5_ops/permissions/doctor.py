@@ -4,7 +4,7 @@ A machine that runs it has the policies of what it does beside this one: where t
 """
 
 from phase5_ops.aws.iam import runbook_read
-from phase5_ops.aws.iam_statements import Statement, key_statements, keyed, statement, table_arn
+from phase5_ops.aws.iam_statements import Statement, key_statements, keyed, of_service, statement, table_arn
 from phase5_ops.doctor import account, bucket, keys, platform
 from phase5_ops.gate.attestation.keys import SIGNERS
 from phase5_ops.gate.inputs import install_check
@@ -15,13 +15,16 @@ from phase5_ops.settings import Settings
 def doctor(settings: Settings) -> list[Statement]:
     """`phase5 doctor`, but for what it tries of other purposes: signing with a key, by a dry run."""
     tables, environment = settings.tables, settings.environment
-    on_table = [each for each in install_check.IAM_ACTIONS if each.startswith("dynamodb:")]
-    on_keys = sorted({*keys.IAM_ACTIONS, *(each for each in install_check.IAM_ACTIONS if each.startswith("kms:"))})
+    on_keys = sorted({*keys.IAM_ACTIONS, *of_service("kms", install_check.IAM_ACTIONS)})
     noted = [f"{kind}#{environment}" for kind in ("KEYS", "NOTICES")]
     return [
-        statement("DoctorIdentity", ["sts:GetCallerIdentity"], ["*"]),
-        statement("DoctorPlatform", [account.IAM_ACTIONS[0]], [table_arn(tables.ledger), table_arn(tables.resilience)]),
-        statement("DoctorStateTable", on_table, [table_arn(tables.readiness)]),
+        statement("DoctorIdentity", of_service("sts", account.IAM_ACTIONS), ["*"]),
+        statement(
+            "DoctorPlatform",
+            of_service("dynamodb", account.IAM_ACTIONS),
+            [table_arn(tables.ledger), table_arn(tables.resilience)],
+        ),
+        statement("DoctorStateTable", of_service("dynamodb", install_check.IAM_ACTIONS), [table_arn(tables.readiness)]),
         keyed("DoctorNotes", ["dynamodb:GetItem"], [tables.readiness], noted),
         keyed("DoctorRuns", ["dynamodb:Query"], [tables.readiness], [f"RUNS#{environment}"]),
         *key_statements("DoctorKeys", on_keys, [settings.signing.key_of(role) for role in SIGNERS]),

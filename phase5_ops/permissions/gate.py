@@ -14,6 +14,7 @@ from phase5_ops.aws.iam_statements import (
     evidence_statements,
     key_statements,
     keyed,
+    of_service,
     parameter_arn,
     statement,
     table_arn,
@@ -149,10 +150,10 @@ def init(settings: Settings) -> list[Statement]:
     actions = sorted({*state_table.IAM_ACTIONS, *install_check.IAM_ACTIONS})
     names = [settings.signing.key_of(role) for role in SIGNERS]
     return [
-        statement("StateTable", [each for each in actions if each.startswith("dynamodb:")], [_table(settings)]),
+        statement("StateTable", of_service("dynamodb", actions), [_table(settings)]),
         _state("NotesPinnedKeys", ("dynamodb:GetItem", "dynamodb:PutItem"), settings, "KEYS"),
         _state("Upgrades", upgrades.IAM_ACTIONS, settings, "SCHEMA"),
-        *key_statements("SigningKeys", [each for each in actions if each.startswith("kms:")], names),
+        *key_statements("SigningKeys", of_service("kms", actions), names),
     ]
 
 
