@@ -22,7 +22,11 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import orjson
+
+from phase5_ops.input_files.late_module import BYTE_LOOPS
 
 #: Members of a document whose lists may be too long for memory.
 LISTS = frozenset({"logEvents", "events"})
@@ -43,6 +47,10 @@ _QUERY_DONE = "Complete"
 _BEGIN_PACKED = (b"\x1f\x8b", b'{"messageType"')
 
 
+_NAME_OF_EVENTS = b'"logEvents":['
+_LEAST_EVENT = len('{"id":"","timestamp":0,"message":""}')
+
+EVENT_NEWLINE = b"\x0b"  # replaces a line break inside one log event: no letter, and no end of a line
 NOT_TOLD = -1
 csv.field_size_limit(64 << 20)  # a message may be long
 
@@ -66,6 +74,22 @@ class Events:
     group: str
     events: list[Event]
     of_streams: bool = True
+
+
+class EventLines(NamedTuple):
+    """Events of one stream, in order, as lines.
+
+    Attributes:
+        group: log group.
+        stream: log stream.
+        times: epoch milliseconds of each.
+        lines: the messages, each ended by a line break; those in it are `EVENT_NEWLINE`, those at its end left out.
+    """
+
+    group: str
+    stream: str
+    times: npt.NDArray[np.int64]
+    lines: bytes
 
 
 @dataclass
@@ -106,11 +130,42 @@ def compact_envelope(text: bytes) -> Events | None:
     Several times as fast as `document_of`. A text is taken only where it is exactly what is written of what was read from it:
     then no member of it stands twice, and nothing was read otherwise than it is written.
     """
+    value = _compact(text)
+    return None if value is None else _envelope(value)
+
+
+def _compact(text: bytes) -> Mapping[str, Any] | None:
+    """The subscription's envelope that a text is, if it is exactly what is written of what was read from it."""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
-    return _envelope(value) if isinstance(value, dict) and is_envelope(value) and orjson.dumps(value) == text else None
+    return value if isinstance(value, dict) and is_envelope(value) and orjson.dumps(value) == text else None
+
+
+def envelope_lines(text: bytes) -> EventLines | None:
+    """The same as lines, of an envelope whose events have an id, a timestamp and a message and nothing else, in this order.
+
+    Several times as fast as `compact_envelope`, and takes no text that it refuses. None for any other text, and as long as there
+    are too few for it to be worth its start.
+    """
+    loops, begins = BYTE_LOOPS.loaded, text.find(_NAME_OF_EVENTS) + len(_NAME_OF_EVENTS)
+    if loops is None or begins < len(_NAME_OF_EVENTS) or not _is_utf8(text):
+        return None
+    frame = _compact(text[:begins] + b"]}")
+    if frame is None or not frame.keys() <= _OF_ENVELOPE:
+        return None
+    lines, times = np.empty(len(text), np.uint8), np.empty(len(text) // _LEAST_EVENT + 1, np.int64)
+    count, size = loops.event_lines(np.frombuffer(text, np.uint8), begins, lines, times)
+    return EventLines(frame["logGroup"], frame["logStream"], times[:count], lines[:size].tobytes()) if count else None
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def table_of(text: str) -> Document | None:

@@ -19,7 +19,17 @@ from phase5_ops.input_files.archives import Block, blocks
 from phase5_ops.input_files.files import FileUnreadable, NotUnderstood, Readable, chunks_of, contents
 from phase5_ops.input_files.json_cursor import MOST_CHARACTERS, JsonCursor, NotJson
 from phase5_ops.input_files.late_module import BYTE_LOOPS
-from phase5_ops.input_files.log_documents import LISTS, Events, Where, compact_envelope, document_of, table_of
+from phase5_ops.input_files.log_documents import (
+    EVENT_NEWLINE,
+    LISTS,
+    EventLines,
+    Events,
+    Where,
+    compact_envelope,
+    document_of,
+    envelope_lines,
+    table_of,
+)
 from phase5_ops.input_files.packed_text import packed_in
 
 CHUNK_BYTES = 2 << 20
@@ -28,7 +38,6 @@ _MOST_NAMED = 5
 _PERMISSION_CHECK = b"Permission Check Successful"  # `aws-logs-write-test`, which an export leaves in its bucket
 
 NEWLINE, BRACKET, BRACE = 10, ord("["), ord("{")
-EVENT_NEWLINE = b"\x0b"  # replaces a line break inside one log event: no letter, and no end of a line
 _BEGINS = object()
 _NAME_OF_EVENTS, _NAMED_WITHIN = '"logEvents"', 4096
 _BROKEN = re.compile(r'\s*(?:\{\s*"[^"]*"\s*:|\[\s*["{\[])')  # what only JSON begins with
@@ -44,6 +53,10 @@ _FIRST_MEMBERS = frozenset(
 )
 _SECOND = np.zeros(256, np.bool_)
 _SECOND[[*b'"{[ \t\r\n\xbb']] = True
+
+
+#: Lines of text, or events.
+Part = Block | Events | EventLines
 
 
 class LogParts:
@@ -66,7 +79,7 @@ class LogParts:
         self._scratch = np.empty((2, 0), np.bool_)
         self.more: bool | None = None
 
-    def __iter__(self) -> Iterator[Block | Events]:
+    def __iter__(self) -> Iterator[Part]:
         """The parts.
 
         Raises:
@@ -91,7 +104,7 @@ class LogParts:
         if self._broken:
             raise FileUnreadable(_named(self._broken))
 
-    def _table(self) -> Iterator[Events]:
+    def _table(self) -> Iterator[Part]:
         """The events of a table of rows; it is read whole, as the console saves no more than some thousands.
 
         Raises:
@@ -109,7 +122,7 @@ class LogParts:
         yield from self._given(document.events if document else ())
         self._name_what_was_not_read()
 
-    def _text(self) -> Iterator[Block | Events]:
+    def _text(self) -> Iterator[Part]:
         """The text up to the next document, and after each piece of it the events that are packed in its lines."""
         packed = list[bytes]()
         for block in blocks(self, **self._around):
@@ -119,7 +132,7 @@ class LogParts:
                 yield from self._unpacked(packed)
                 packed.clear()
 
-    def _unpacked(self, packed: Iterable[bytes]) -> Iterator[Events]:
+    def _unpacked(self, packed: Iterable[bytes]) -> Iterator[Events | EventLines]:
         """The events in packed data from text; data that is no document of events is reported, since nobody could read it."""
         for data in packed:
             for part in self._inner(data):
@@ -128,14 +141,17 @@ class LogParts:
                     break
                 yield part
 
-    def _given(self, found: Iterable[Events]) -> Iterator[Events]:
+    def _given(self, found: Iterable[Events | EventLines]) -> Iterator[Events | EventLines]:
         """These events, and after them the events that are packed in their messages."""
         for events in found:
             yield events
-            messages = "\n".join(event.message for event in events.events)
-            yield from self._unpacked(packed_in(messages.encode("utf-8", "replace")))
+            if isinstance(events, EventLines):
+                messages = events.lines
+            else:
+                messages = "\n".join(event.message for event in events.events).encode("utf-8", "replace")
+            yield from self._unpacked(packed_in(messages))
 
-    def _inner(self, data: bytes) -> Iterator[Block | Events]:
+    def _inner(self, data: bytes) -> Iterator[Part]:
         """The parts of packed data."""
         try:
             for content in contents("", partial(io.BytesIO, data)):
@@ -226,7 +242,7 @@ class LogParts:
         head = _HEAD.match(chunk, at)
         return head is not None and (head[2] in _FIRST_MEMBERS or b"\n" in head[1])
 
-    def _documents(self, *, after_text: bool) -> Iterator[Block | Events]:
+    def _documents(self, *, after_text: bool) -> Iterator[Part]:
         """The events of the documents that follow each other here; what follows the last is kept as text.
 
         With text before them (`after_text`), only documents that no function prints count.
@@ -246,7 +262,7 @@ class LogParts:
         self._held = cursor.rest()
         self._line_start = True
 
-    def _document(self, cursor: JsonCursor, *, after_text: bool) -> Generator[Block | Events, None, bool]:
+    def _document(self, cursor: JsonCursor, *, after_text: bool) -> Generator[Part, None, bool]:
         """Yields the document's events; returns whether it was one. If not, the cursor can go back to what was not given."""
         first, released = cursor.place, False
         members: dict[str, Any] = {}
@@ -285,7 +301,7 @@ class LogParts:
             return False
         return True
 
-    def _events(self, value: Any, cursor: JsonCursor, *, after_text: bool) -> Iterator[Block | Events]:  # noqa: ANN401 - JSON
+    def _events(self, value: Any, cursor: JsonCursor, *, after_text: bool) -> Iterator[Part]:  # noqa: ANN401 - JSON
         """The events of a document, or of what was read of it.
 
         Raises:
@@ -325,12 +341,13 @@ class LogParts:
         return True
 
 
-def _whole_envelope(cursor: JsonCursor) -> Events | None:
+def _whole_envelope(cursor: JsonCursor) -> Events | EventLines | None:
     """Goes past a subscription's envelope that another document follows, and gives its events; None where none stands here."""
     if _NAME_OF_EVENTS not in cursor.ahead(_NAMED_WITHIN):
         return None
     text = cursor.to_next_object(KEPT_CHARACTERS)
-    events = compact_envelope(text.encode("utf-8", "surrogateescape"))
+    content = text.encode("utf-8", "surrogateescape")
+    events = envelope_lines(content) or compact_envelope(content)
     if events:
         cursor.go_past(text)
     return events

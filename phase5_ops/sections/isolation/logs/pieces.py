@@ -5,7 +5,7 @@ scan, and whose they are, is found out later (`run`, `attribution`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -13,8 +13,8 @@ import numpy as np
 
 from phase5_ops.input_files.archives import BLOCK_BYTES, Block
 from phase5_ops.input_files.files import Readable
-from phase5_ops.input_files.log_documents import Event, Events
-from phase5_ops.input_files.log_parts import EVENT_NEWLINE, LogParts
+from phase5_ops.input_files.log_documents import EVENT_NEWLINE, Event, EventLines, Events
+from phase5_ops.input_files.log_parts import LogParts, Part
 from phase5_ops.policy import LogException
 from phase5_ops.sections.isolation.logs.layered import LayeredScanner
 from phase5_ops.sections.isolation.logs.layers import LOOK_AROUND
@@ -118,34 +118,75 @@ class FilePieces:
                 self._progress(self._name, done)
 
     def _cut(self) -> Iterator[Piece]:
-        held, failure = Events("", []), None
+        held, failure = _HeldDocuments(), None
         try:
             for part in self._parts:
-                if not isinstance(part, Events):
-                    yield from self._of_events(held)
-                    held = Events("", [])
+                if not held.takes(part):
+                    yield from self._of_documents(held.given())
+                if isinstance(part, Block):
                     yield Piece(part, LineOrigin(self._name))
-                elif _go_together(held, part):
-                    held.events += part.events
                 else:
-                    yield from self._of_events(held)
-                    held = Events(part.group, list(part.events), part.of_streams)
+                    held.add(part)
         except Exception as error:  # noqa: BLE001 - raised again after what was held
             failure = error
-        yield from self._of_events(held)
+        yield from self._of_documents(held.given())
         if failure is not None:
             raise failure
         self.more = self._parts.more
 
-    def _of_events(self, part: Events) -> Iterator[Piece]:
-        """The pieces of events that a document of this file holds."""
-        group = part.group or self._name
-        for events in _batches(part.events):
+    def _of_documents(self, parts: Sequence[Events | EventLines]) -> Iterator[Piece]:
+        """The pieces of documents of one kind and group, which this file holds one after the other."""
+        lines = [part for part in parts if isinstance(part, EventLines)]
+        events = [part for part in parts if isinstance(part, Events)]
+        if lines:
+            raw = b"".join(part.lines for part in lines)
+            streams = _numbered([part.stream for part in lines], [len(part.times) for part in lines])
+            times = np.concatenate([part.times for part in lines])
+            yield Piece(Block(raw, 0, len(raw), ends_line=True), self._origin(lines[0].group, times, streams, serial=True))
+        if events:
+            yield from self._of_events(events[0], [event for part in events for event in part.events])
+
+    def _of_events(self, kind: Events, found: Sequence[Event]) -> Iterator[Piece]:
+        for events in _batches(found):
             times = np.array([event.time for event in events], np.int64)
-            origin = LineOrigin(group, FILE, serial=part.of_streams, times=times)
-            if part.group or part.of_streams:
-                origin = replace(origin, source=self._name if part.group else "", streams=_streams(events))
-            yield Piece(_block(events), origin)
+            streams = _streams(events) if kind.group or kind.of_streams else None
+            yield Piece(_block(events), self._origin(kind.group, times, streams, serial=kind.of_streams))
+
+    def _origin(self, group: str, times: Ints, streams: tuple[tuple[str, ...], Ints] | None, *, serial: bool) -> LineOrigin:
+        """Where events of a document of this file come from; a group without a name is the file."""
+        source = self._name if group and streams is not None else ""
+        return LineOrigin(group or self._name, FILE, source, streams, serial, times)
+
+
+class _HeldDocuments:
+    """Small documents that are scanned together: of one kind and group."""
+
+    def __init__(self) -> None:
+        self._parts: list[Events | EventLines] = []
+        self._size = 0.0  # of a piece that is large enough
+
+    def takes(self, part: Part) -> bool:
+        """Whether a part can be scanned together with those that are held; also where none are."""
+        if not self._parts:
+            return True
+        return self._size < 1 and _kind_of(self._parts[0]) == _kind_of(part)
+
+    def add(self, part: Events | EventLines) -> None:
+        """Holds a document, too."""
+        self._parts.append(part)
+        self._size += len(part.lines) / BLOCK_BYTES if isinstance(part, EventLines) else len(part.events) / MOST_HELD_EVENTS
+
+    def given(self) -> list[Events | EventLines]:
+        """What was held; nothing is, afterwards."""
+        parts, self._parts, self._size = self._parts, [], 0.0
+        return parts
+
+
+def _kind_of(part: Part) -> tuple[type, str, bool]:
+    """What documents that are scanned together have in common; no block of lines has it."""
+    if isinstance(part, Block):
+        return Block, "", False
+    return type(part), part.group, isinstance(part, EventLines) or part.of_streams
 
 
 def live_piece(group: str, events: Sequence[Event]) -> Piece:
@@ -154,15 +195,15 @@ def live_piece(group: str, events: Sequence[Event]) -> Piece:
     return Piece(_block(events), LineOrigin(group, LIVE, streams=_streams(events), serial=True, times=times))
 
 
-def _go_together(held: Events, part: Events) -> bool:
-    """Whether small documents are scanned together."""
-    return (held.group, held.of_streams) == (part.group, part.of_streams) and len(held.events) < MOST_HELD_EVENTS
-
-
 def _streams(events: Sequence[Event]) -> tuple[tuple[str, ...], Ints]:
+    return _numbered([event.stream for event in events])
+
+
+def _numbered(streams: Sequence[str], lines: int | Sequence[int] = 1) -> tuple[tuple[str, ...], Ints]:
+    """The names of streams, and for each line the index of its stream among them; each has so many lines."""
     numbers: dict[str, int] = {}
-    index = [numbers.setdefault(event.stream, len(numbers)) for event in events]
-    return tuple(numbers), np.array(index, np.int64)
+    index = [numbers.setdefault(stream, len(numbers)) for stream in streams]
+    return tuple(numbers), np.repeat(np.array(index, np.int64), lines)
 
 
 def _block(events: Sequence[Event]) -> Block:

@@ -10,6 +10,8 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 
+from phase5_ops.input_files import log_documents, log_parts
+from phase5_ops.input_files.log_documents import envelope_lines
 from phase5_ops.policy import LogScanPolicy
 from phase5_ops.sections.isolation.logs.files import scan_files
 from phase5_ops.verdict import Judgement, Verdict
@@ -97,6 +99,30 @@ def test_an_event_of_an_envelope_is_shown_with_its_group_stream_time_and_file(tm
     file.write_text(SHAPES["envelopes joined"](B, LEAK))
     (finding,) = scan(file).findings
     assert finding.subject == f"{GROUP} stream-3 in {file} line 8, 2026-11-23T09:08:03.002Z"
+
+
+def test_envelopes_that_are_read_as_lines_say_the_same_as_event_by_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Of several groups and streams, with messages of several lines, and one envelope among them that is not read so."""
+    texts = []
+    for number in range(60):
+        invocation = Invocation(number, TENANTS[number % len(TENANTS)], leaks=number in {7, 41})
+        events = [
+            {**event, "message": f"{event['message']}\r\n" if number % 3 else event["message"]} for event in invocation.events()
+        ]
+        if number == 20:
+            events[0]["more"] = 1
+        about = {"messageType": "DATA_MESSAGE", "logGroup": f"{GROUP}-{number // 25}", "logStream": f"s-{number % 4}"}
+        texts.append(json.dumps({**about, "logEvents": events}, separators=(",", ":")))
+    file = tmp_path / "delivered"
+    file.write_text("".join(texts))
+    late, taken = log_documents.BYTE_LOOPS, list[bool]()
+    monkeypatch.setattr(late, "loaded", late.loaded)
+    late.load()
+    monkeypatch.setattr(log_parts, "envelope_lines", lambda text: taken.append(bool(found := envelope_lines(text))) or found)
+    by_lines = scan(file)
+    assert (taken.count(True), taken.count(False), by_lines.verdict) == (58, 2, Verdict.FAIL)
+    monkeypatch.setattr(log_parts, "envelope_lines", lambda _: None)
+    assert scan(file) == by_lines
 
 
 def test_streams_go_on_from_one_envelope_and_file_to_the_next(tmp_path: Path):
