@@ -55,6 +55,7 @@ from phase5_ops.run_result.document import Project
 from phase5_ops.sections.breakers import assets as breakers
 from phase5_ops.sections.costs.bill import assets as cost_assets
 from phase5_ops.sections.costs.budgets import assets as budget_assets
+from phase5_ops.sections.costs.changes import assets as change_assets
 from phase5_ops.sections.isolation.harness import assets as harness_assets
 from phase5_ops.sections.isolation.logs import assets as log_assets
 from phase5_ops.sections.isolation.logs.engines.assets import HOURS, hour_schedule, tenant_log_scan_hours
@@ -80,6 +81,7 @@ _PARTS = (
     gate_drill,
     deployed,
     budget_assets,
+    change_assets,
     cost_assets,
 )
 

@@ -200,7 +200,7 @@ ROWS: tuple[Row, ...] = (
 )
 
 #: Assets of extra checks that are no row's own are named here.
-_SECTION_OF_ASSET = {row.asset: row.id[0] for row in ROWS} | {"role_access": "4"}
+_SECTION_OF_ASSET = {row.asset: row.id[0] for row in ROWS} | {"role_access": "4", "autonomy_changes": "5"}
 
 EXTRA_CHECKS: tuple[Row, ...] = (
     Row(
@@ -236,6 +236,14 @@ EXTRA_CHECKS: tuple[Row, ...] = (
         "No role of the platform's functions reaches items beyond its caller's tenant, unless it is excepted with a reason.",
         "iam_is_tenant_scoped",
         "role_access",
+        "security-compliance",
+    ),
+    Row(
+        "changes_are_audited",
+        "Changes of autonomy audited",
+        "Every change of modes, allowlists, budgets and kill switches has its ledger entry, which says who made it and why.",
+        "changes_are_audited",
+        "autonomy_changes",
         "security-compliance",
     ),
 )

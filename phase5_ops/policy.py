@@ -415,6 +415,46 @@ class BudgetPolicy(Policy):
     )
 
 
+#: Names of machines and of roles that anybody may have.
+_NOBODY = (
+    *("system", "admin", "administrator", "root", "user", "operator", "service", "automation", "script", "default", "test"),
+    *("api", "lambda", "cli", "console"),
+)
+_CONFIGURATION_EVENTS = ("AUTONOMY_CONFIG_CHANGED", "AUTONOMY_CONFIG_UPDATED")
+
+
+class ChangePolicy(Policy):
+    """changes_are_audited: changes of modes, allowlists, budgets and kill switches, and their entries in the ledger."""
+
+    lookback_days: More[int] = Field(30, ge=1, le=366, description="changes of these last days need their ledger entry")
+    entry_seconds: Less[float] = Field(
+        60, gt=0, le=3600, description="how far the entry's time may be from the time of the change, either way"
+    )
+    nobody: More[tuple[Name, ...]] = Field(
+        _NOBODY,
+        description="names, in any letter case, by which nobody can be asked, beside those that say nothing (unknown, n/a, ...)",
+    )
+    mode_events: Less[tuple[Name, ...]] = Field(
+        (*_CONFIGURATION_EVENTS, "AUTONOMY_MODE_CHANGED", "AUTONOMY_MODE_UPDATED"),
+        description="types of ledger entries that tell of a changed mode",
+    )
+    allowlist_events: Less[tuple[Name, ...]] = Field(
+        (*_CONFIGURATION_EVENTS, "AUTONOMY_ALLOWLIST_CHANGED", "AUTONOMY_ALLOWLIST_UPDATED", "ALLOWLIST_CHANGED"),
+        description="types of ledger entries that tell of a changed allowlist",
+    )
+    budget_events: Less[tuple[Name, ...]] = Field(
+        (
+            *("AUTONOMY_BUDGET_CHANGED", "AUTONOMY_BUDGET_UPDATED", "BUDGET_CHANGED", "BUDGET_UPDATED"),
+            *("BUDGET_CONFIG_CHANGED", "BUDGET_CONFIG_UPDATED"),
+        ),
+        description="types of ledger entries that tell of a changed budget",
+    )
+    kill_switch_events: Less[tuple[Name, ...]] = Field(
+        ("KILL_SWITCH_CHANGED", "KILL_SWITCH_UPDATED", "KILL_SWITCHES_CHANGED", "KILL_SWITCHES_UPDATED"),
+        description="types of ledger entries that tell of changed kill switches",
+    )
+
+
 class CostPolicy(Policy):
     """Row 5.2: what is asked of Cost Explorer, and what of the answer is right."""
 

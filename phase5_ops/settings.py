@@ -32,6 +32,7 @@ from phase5_ops.policy import (
     AlarmPolicy,
     BreakerPolicy,
     BudgetPolicy,
+    ChangePolicy,
     CostPolicy,
     DeployedPolicy,
     EnginePolicy,
@@ -273,6 +274,7 @@ class Settings(BaseSettings):
     isolation: IsolationPolicy = IsolationPolicy()
     logs: LogScanPolicy = LogScanPolicy()
     budget: BudgetPolicy = BudgetPolicy()
+    changes: ChangePolicy = ChangePolicy()
     costs: CostPolicy = CostPolicy()
     gate: GatePolicy = GatePolicy()
     flow: FlowPolicy = FlowPolicy()

@@ -57,7 +57,7 @@ JUDGED = tuple(row.id for row in ALL_CHECKS if row.check in implemented_checks()
 UNPROBED = tuple(row for row in JUDGED if row not in PROBED)
 
 _METRICS_AND_ALARMS = frozenset({"tool_slo_summary", "slo_alarms", "runbook", "breaker_snapshot"})
-_RECORDS = frozenset({"replay_audit", "tenant_log_scan", "autonomy_budget", "tenant_cost_report"})
+_RECORDS = frozenset({"replay_audit", "tenant_log_scan", "autonomy_budget", "autonomy_changes", "tenant_cost_report"})
 _BILL = frozenset({"tenant_cost_report"})
 _LOGS, _ROLES = frozenset({"tenant_log_scan"}), frozenset({"role_access"})
 #: Field of the blueprint -> the assets that read what it becomes; a field that is not here is read by every asset.
@@ -68,7 +68,7 @@ READERS = {
     **dict.fromkeys(("billing", "cost_tags", "cost_tags_updated", "cost_budgets"), _BILL),
     "logs": _LOGS,
     "roles": _ROLES,
-    "tenants": frozenset({"tenant_log_scan", "autonomy_budget", "tenant_cost_report", "breaker_snapshot"}),
+    "tenants": frozenset({"tenant_log_scan", "autonomy_budget", "autonomy_changes", "tenant_cost_report", "breaker_snapshot"}),
 }
 #: Operation that a fault strikes -> the assets that call it; a fault of another one may strike every asset.
 CALLERS = {

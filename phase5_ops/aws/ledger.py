@@ -120,6 +120,41 @@ def read_window(
     return merged(reads, table), units[0]
 
 
+def read_spans(
+    reader: AwsReader, table: str, spans: Iterable[tuple[str, str, str]], take: Callable[[list[dict[str, Any]]], None]
+) -> list[Read]:
+    """Passes the items of these stretches of the ledger to `take`; returns the reads, those that were whole as one.
+
+    Args:
+        reader: bounds and counts the calls.
+        table: the ledger table.
+        spans: (partition key, least sort key, greatest sort key).
+        take: called with the items of a page in DynamoDB JSON, never by two threads at once.
+    """
+    lock = threading.Lock()
+
+    def consume(page: Mapping[str, Any]) -> None:
+        with lock:
+            reader.meter.add("dynamodb:Query", units=(page.get("ConsumedCapacity") or {}).get("CapacityUnits", 0))
+            take(page.get("Items") or [])
+
+    def read(span: tuple[str, str, str]) -> Read:
+        partition, least, greatest = span
+        return reader.paginate(
+            "dynamodb",
+            "query",
+            f"{table} {partition}",
+            consume=consume,
+            TableName=table,
+            ConsistentRead=True,
+            ReturnConsumedCapacity="TOTAL",
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :least AND :greatest",
+            ExpressionAttributeValues={":pk": {"S": partition}, ":least": {"S": least}, ":greatest": {"S": greatest}},
+        ).read
+
+    return merged(_in_parallel(read, list(spans)), table)
+
+
 def get_items(
     reader: AwsReader, table: str, keys: Iterable[tuple[str, str]], attributes: Sequence[str]
 ) -> tuple[list[dict[str, Any]], list[Read]]:

@@ -127,7 +127,7 @@ def platform(request, tmp_path_factory):
             for name, value in {**sandbox.exports(), "PHASE5_STATE_DIR": str(home / "state")}.items():
                 patch.setenv(name, value)
             run = open_run(load_settings(), "run", look_back)
-            tables = gathered(run, {"autonomy_budget", "tenant_cost_report", "tenant_log_scan"})
+            tables = gathered(run, {"autonomy_budget", "autonomy_changes", "tenant_cost_report", "tenant_log_scan"})
             yield request.param, run.reader.meter.calls, tables, sizes(sandbox.region)
 
 
@@ -153,5 +153,6 @@ def test_no_call_but_for_pages_of_tables_logs_and_costs_grows_with_tenants(platf
     assert (
         calls["ce:GetCostAndUsage"] == pages(60 * (tenants + 10), 5000) + 1
     )  # two periods of thirty days, and the account's total
+    assert calls["dynamodb:Query"] == 2  # changes of the window: one stretch of the ledger for each tenant that has some
     constant = {name: number for name, number in calls.items() if name not in ("dynamodb:Scan", "ce:GetCostAndUsage")}
     assert sum(constant.values()) <= groups + 12

@@ -8,7 +8,16 @@ from phase5_ops.clock import iso
 from phase5_ops.sandbox.ccnative.audit_export import EXPORTS, presigned_url
 from phase5_ops.sandbox.control_center.call import Answer, ControlCenterCall, RefusedCall, Routes, moment_of, text_of
 from phase5_ops.sandbox.state.platform_faults import PlatformFault
-from phase5_ops.sandbox.state.records import ATTEMPTS, LEDGER, OUTCOMES, TENANTS, account_key, tenant_key
+from phase5_ops.sandbox.state.records import (
+    ATTEMPTS,
+    LEDGER,
+    OUTCOMES,
+    TENANTS,
+    Item,
+    account_key,
+    configuration_change,
+    tenant_key,
+)
 
 CONFIG = "cc-native-autonomy-config"
 BUDGETS = "cc-native-autonomy-budget-state"
@@ -40,6 +49,7 @@ class AdminRoutes(Routes):
         given = {"execution_enabled": enabled, "disabled_action_types": disabled}
         tenant |= {name: value for name, value in given.items() if value is not None} | {"updated_at": iso(self._clock.now())}
         self._aws.put(TENANTS, tenant)
+        self._tell(call, tenant)
         return self.read_kill_switches(call)
 
     def read_config(self, call: ControlCenterCall) -> Answer:
@@ -65,11 +75,12 @@ class AdminRoutes(Routes):
             **({"action_type": action_type} if action_type else {}),
             "mode": mode,
             "updated_at": iso(self._clock.now()),
-            "updated_by": (call.caller.identities or ("unknown",))[0],
+            "updated_by": _who(call),
             "policy_version": "v1",
             **chosen,
         }
         self._aws.put(CONFIG, item)
+        self._tell(call, item)
         return 200, item
 
     def _takes_keys(self, call: ControlCenterCall) -> bool:
@@ -116,7 +127,13 @@ class AdminRoutes(Routes):
             **chosen,
         }
         self._aws.put(BUDGETS, item)
+        self._tell(call, item)
         return 200, item
+
+    def _tell(self, call: ControlCenterCall, record: Item) -> None:
+        """Tells the ledger of a change, as the platform's plan wants it."""
+        why = text_of(call.body.get("reason"))
+        self._ledger.append(**configuration_change(record, at=self._clock.now(), who=_who(call), why=why))
 
     # Ledger, exports, executions
 
@@ -189,3 +206,7 @@ class AdminRoutes(Routes):
         newest = self._newest(call, OUTCOMES, "OUTCOME#", by="completed_at")
         names = ("action_intent_id", "status", "started_at", "completed_at", "attempt_count")
         return 200, {"executions": [{name: item.get(name) for name in names} for item in newest]}
+
+
+def _who(call: ControlCenterCall) -> str:
+    return (call.caller.identities or ("unknown",))[0]

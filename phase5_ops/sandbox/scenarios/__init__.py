@@ -18,6 +18,7 @@ _ORDER = (
     "function_roles",
     "logs",
     "autonomy",
+    "changes",
     "costs",
     "reading",
 )

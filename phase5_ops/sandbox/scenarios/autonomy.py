@@ -120,7 +120,11 @@ def _autonomy_not_visible(state: Blueprint) -> None:
     autonomy.approve(state, MANUAL, NOTE_TYPE, state.now - timedelta(hours=2))
 
 
-@scenario("autonomy-table-missing", "The autonomy configuration does not exist.", {"5.1": (ERROR, "read_failed")})
+@scenario(
+    "autonomy-table-missing",
+    "The autonomy configuration does not exist.",
+    dict.fromkeys(("5.1", "changes_are_audited"), (ERROR, "read_failed")),
+)
 def _autonomy_table_missing(state: Blueprint) -> None:
     state.missing_tables.add(CONFIG_TABLE)
 

@@ -29,6 +29,7 @@ def _healthy(_state: Blueprint) -> None:
         "error_budget_not_burning": (INCONCLUSIVE, "no_tool_registered"),
         "no_slo_alarm_firing": (INCONCLUSIVE, "no_slo_alarm"),
         "iam_is_tenant_scoped": (INCONCLUSIVE, "nothing_judged"),
+        "changes_are_audited": (INCONCLUSIVE, "nothing_judged"),
     },
 )
 def _empty(_state: Blueprint) -> None:

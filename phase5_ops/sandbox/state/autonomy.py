@@ -11,7 +11,19 @@ from typing import Any
 
 from phase5_ops.clock import iso
 from phase5_ops.sandbox.state.blueprint import Blueprint
-from phase5_ops.sandbox.state.records import INTENT_TTL, INTENTS, OUTCOMES, account_key, milliseconds, outcome, tenant_key
+from phase5_ops.sandbox.state.records import (
+    INTENT_TTL,
+    INTENTS,
+    LEDGER,
+    OUTCOMES,
+    Item,
+    account_key,
+    configuration_change,
+    ledger_entry,
+    milliseconds,
+    outcome,
+    tenant_key,
+)
 
 CONFIG_TABLE = "cc-native-autonomy-config"
 BUDGET_TABLE = "cc-native-autonomy-budget-state"
@@ -22,6 +34,9 @@ NOTE_TYPE, TASK_TYPE, CRM_TYPE = "CREATE_INTERNAL_NOTE", "CREATE_INTERNAL_TASK",
 BUSY = ("acme", "acct-eu")
 #: An account in which people approve everything.
 MANUAL = ("acme", "acct-us")
+
+#: Who changes configuration on the healthy platform.
+CHANGED_BY = "dana.reyes@example.com"
 
 _DAYS = 8  # one more than row 5.1 looks back
 _GATE = timedelta(milliseconds=60)  # from the intent to the gate's state
@@ -37,6 +52,7 @@ def add_autonomy(blueprint: Blueprint) -> None:
         _add_allowlist(blueprint, owner, types)
     _add_caps(blueprint, BUSY, 5, {NOTE_TYPE: 3})
     _add_caps(blueprint, ("globex", "acct-main"), 2)
+    _add_changes(blueprint)
     for owner in (BUSY, MANUAL, ("globex", "acct-main"), ("initech", "acct-main")):
         _add_decision_budget(blueprint, owner)
     for days_ago in range(_DAYS):
@@ -46,6 +62,25 @@ def add_autonomy(blueprint: Blueprint) -> None:
         approve(blueprint, ("globex", "acct-main"), TASK_TYPE, moment)
     for owner in (MANUAL, ("initech", "acct-main")):
         approve(blueprint, owner, CRM_TYPE, blueprint.now - timedelta(hours=5), by_person=True)
+
+
+def _add_changes(blueprint: Blueprint) -> None:
+    """What was changed lately, each with its entry: the busy account's mode, allowlist and caps, and a tenant's kill switches."""
+    changed = blueprint.now - timedelta(days=12)
+    for number, item in enumerate((mode_of(blueprint), allowlist_of(blueprint), config_of(blueprint))):
+        record_change(blueprint, item, changed + timedelta(seconds=5 * number))
+    switches = switches_of(blueprint)
+    switches |= {"execution_enabled": True, "disabled_action_types": []}
+    record_change(blueprint, switches, blueprint.now - timedelta(days=5))
+
+
+def record_change(blueprint: Blueprint, item: Item, moment: datetime) -> None:
+    """Stamps a record of configuration as changed at `moment`, and tells the ledger."""
+    item["updated_at"] = iso(moment)
+    if "mode" in item:
+        item["updated_by"] = CHANGED_BY
+    told = configuration_change(item, at=moment, who=CHANGED_BY, why="Review of autonomy 2026-11")
+    blueprint.add(LEDGER, ledger_entry(**told, at=moment, unique="change"))
 
 
 def add_autonomous_account(blueprint: Blueprint, owner: tuple[str, str], moment: datetime) -> None:
@@ -80,7 +115,7 @@ def _add_caps(blueprint: Blueprint, owner: tuple[str, str], cap: int, per_type: 
 
 
 def _set_up_at(blueprint: Blueprint) -> str:
-    return iso(blueprint.now - timedelta(days=30))
+    return iso(blueprint.now - timedelta(days=40))
 
 
 def add_mode(blueprint: Blueprint, owner: tuple[str, str], action_type: str, mode: str) -> None:
@@ -93,7 +128,7 @@ def add_mode(blueprint: Blueprint, owner: tuple[str, str], action_type: str, mod
             **({} if action_type == "DEFAULT" else {"action_type": action_type}),
             "mode": mode,
             "updated_at": _set_up_at(blueprint),
-            "updated_by": "ops",
+            "updated_by": CHANGED_BY,
             "policy_version": "AutonomyModeConfigV1",
         },
     )
@@ -182,6 +217,27 @@ def state_of(blueprint: Blueprint, owner: tuple[str, str] = BUSY, days_ago: int 
 def config_of(blueprint: Blueprint, owner: tuple[str, str] = BUSY) -> dict[str, Any]:
     """The caps of an account."""
     return blueprint.item(BUDGET_TABLE, _owned(owner)["pk"], "BUDGET#CONFIG")
+
+
+def mode_of(blueprint: Blueprint) -> dict[str, Any]:
+    """The mode that lets the busy account act alone."""
+    return blueprint.item(CONFIG_TABLE, _owned(BUSY)["pk"], f"AUTONOMY#{NOTE_TYPE}")
+
+
+def allowlist_of(blueprint: Blueprint) -> dict[str, Any]:
+    """The busy account's allowlist."""
+    return blueprint.item(CONFIG_TABLE, _owned(BUSY)["pk"], "ALLOWLIST#AUTO_EXEC")
+
+
+def switches_of(blueprint: Blueprint) -> dict[str, Any]:
+    """The tenant whose kill switches were set: they stop nothing."""
+    return next(each for each in blueprint.tenants if each["tenantId"] == "initech")
+
+
+def entry_of(blueprint: Blueprint, item: Item) -> dict[str, Any]:
+    """The ledger entry of a record's change."""
+    told = [entry for entry in blueprint.items[LEDGER] if entry["timestamp"] == item["updated_at"]]
+    return next(entry for entry in told if "changed_by" in entry["data"])
 
 
 def decisions_of(blueprint: Blueprint, owner: tuple[str, str] = BUSY) -> dict[str, Any]:

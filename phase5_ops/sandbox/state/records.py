@@ -211,6 +211,30 @@ def ledger_entry(
     }
 
 
+#: What an entry of a change tells beside who and why, and its type, by what the record holds.
+_CONFIGURATION = {
+    "mode": ("AUTONOMY_CONFIG_CHANGED", ("mode", "action_type")),
+    "action_types": ("AUTONOMY_CONFIG_CHANGED", ("action_types",)),
+    "max_autonomous_per_day": ("BUDGET_CHANGED", ("max_autonomous_per_day", "max_per_action_type")),
+    "execution_enabled": ("KILL_SWITCHES_CHANGED", ("execution_enabled", "disabled_action_types")),
+    "disabled_action_types": ("KILL_SWITCHES_CHANGED", ("execution_enabled", "disabled_action_types")),
+}
+
+
+def configuration_change(record: Mapping[str, Any], *, at: datetime, who: str, why: str | None) -> Item:
+    """What the ledger is told of a change of a mode, an allowlist, a budget or kill switches: arguments of `ledger_entry`."""
+    event, told = next(_CONFIGURATION[name] for name in _CONFIGURATION if name in record)
+    tenant = record.get("tenant_id") or record["tenantId"]
+    data = {"changed_by": who, **({"reason": why} if why is not None else {})}
+    return {
+        "event_type": event,
+        "tenant": tenant,
+        "account": record.get("account_id"),
+        "trace_id": f"config-{tenant}-{milliseconds(at)}",
+        "data": data | {name: record[name] for name in told if name in record},
+    }
+
+
 def signal(intent_item: Mapping[str, Any], *, succeeded: bool, trace_id: str, completed_at: datetime, at: datetime) -> Item:
     """The signal about an execution's outcome."""
     tenant, account, intent_id = intent_item["tenant_id"], intent_item["account_id"], intent_item["action_intent_id"]

@@ -29,6 +29,7 @@ from phase5_ops.sections.costs.budgets.evidence import (
 from phase5_ops.sections.costs.budgets.judge import NOT_TRIED_FACTS, BudgetCode, judge_budget_visible
 from phase5_ops.sections.costs.budgets.preview import PREVIEW
 from phase5_ops.sections.costs.budgets.report import by_tenant
+from phase5_ops.sections.costs.changes.reading import keep_configuration
 from phase5_ops.settings import Settings
 from phase5_ops.verdict import CodeChapter, Judgement
 
@@ -69,13 +70,14 @@ def gather_autonomy_budget(run: RunContext, _tables: Tables) -> Budgets:
     settings, now = run.settings, run.now()
     names = settings.tables.model_dump() | {"budget_state": settings.tables.autonomy_budget_state}
     since = f"ENTRY#{window_days(now, settings.budget)[0]}"
-    scans, reads = {}, []
+    scans, scanned = {}, {}
     with ThreadPoolExecutor(_PARALLEL_SCANS, thread_name_prefix="named-accounts") as pool:
         futures = {each.role: pool.submit(_read_names, run, each, names[each.role], since) for each in NAMING_TABLES}
         for role, attributes in _ATTRIBUTES.items():
             items, read = _scan(run, role, names[role], attributes)
             scans[role] = Scan(names[role], items)
-            reads.append(read)
+            scanned[role] = (items, read)
+    keep_configuration(run, **{role: scanned[role] for role in ("autonomy_config", "budget_state", "tenants")})
     naming = {role: future.result() for role, future in futures.items()}
     table = autonomy_budget(
         BudgetScans(**scans),
@@ -84,7 +86,7 @@ def gather_autonomy_budget(run: RunContext, _tables: Tables) -> Budgets:
         named={role: named for role, (named, _) in naming.items()},
         canary_tenants=settings.canary_tenants,
     )
-    return table.with_reads([*reads, *(read for _, read in naming.values())], now)
+    return table.with_reads([*(read for _, read in scanned.values()), *(read for _, read in naming.values())], now)
 
 
 def _scan(run: RunContext, role: str, name: str, attributes: tuple[str, ...]) -> tuple[list[dict[str, Any]], Read]:
