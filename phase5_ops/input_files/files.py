@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol, cast
+from typing import BinaryIO, NamedTuple, Protocol, Self, cast
 
 from zlib_ng import zlib_ng
 
@@ -139,9 +139,27 @@ def _zipped(name: str, stream: BinaryIO, layers: tuple[str, ...]) -> Iterator[Co
                     yield from _unpacked(f"{name}!/{member.filename}", cast("BinaryIO", raw), layers)
 
 
+class _TarMember(tarfile.TarInfo):
+    """A member whose extended header, if it has one, is small.
+
+    Python before 3.11.10 takes a time that grows with the square of its size (CVE-2024-6232).
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in _EXTENDED and not 0 <= member.size <= _LARGEST_EXTENDED:
+            raise FileUnreadable(f"a tar archive with an extended header of {member.size:,} bytes")
+        return member
+
+
+_EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+_LARGEST_EXTENDED = 8_192  # bytes; paths have at most 4,096
+
+
 def _tarred(name: str, stream: BinaryIO, layers: tuple[str, ...]) -> Iterator[Content]:
     found, names, links = False, set[str](), dict[str, str]()
-    with _damage("tar"), tarfile.open(fileobj=stream, mode="r|") as archive:
+    with _damage("tar"), tarfile.open(fileobj=stream, mode="r|", tarinfo=_TarMember) as archive:
         for member in archive:
             if _hidden(member.name):
                 continue

@@ -7,6 +7,7 @@ import itertools
 import lzma
 import os
 import tarfile
+import time
 import zipfile
 import zlib
 
@@ -202,6 +203,26 @@ def test_hidden_files_and_pipes_are_left_out_and_links_elsewhere_refused(tmp_pat
 def test_what_of_a_tar_archive_is_not_read_is_said(data):
     with pytest.raises(FileUnreadable, match=r"not read|not in it"):
         read(data)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_large_extended_header_of_a_tar_archive_is_refused_before_it_is_read(kind):
+    """A megabyte of digits keeps Python's own reader busy for an hour."""
+    header, digits = tarfile.TarInfo("odd"), b"9" * 2**20
+    header.type, header.size = kind, len(digits)
+    began = time.process_time()
+    with pytest.raises(FileUnreadable, match="extended header of 1,048,576 bytes"):
+        read(header.tobuf(tarfile.USTAR_FORMAT) + digits + tarred(TEXT))
+    assert time.process_time() - began < 5
+
+
+def test_a_long_name_and_an_extended_header_of_ordinary_size_are_read():
+    for tar_format in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        whole, member = io.BytesIO(), tarfile.TarInfo("folder/" * 60 + "one.log")
+        member.size = len(TEXT)
+        with tarfile.open(fileobj=whole, mode="w", format=tar_format) as archive:
+            archive.addfile(member, io.BytesIO(TEXT))
+        assert list(read(whole.getvalue()).values()) == [TEXT]
 
 
 @pytest.mark.parametrize(

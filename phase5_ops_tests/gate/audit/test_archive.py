@@ -4,6 +4,7 @@ import gzip
 import io
 import random
 import tarfile
+import time
 import tracemalloc
 
 import pytest
@@ -90,6 +91,19 @@ def test_fields_that_only_some_readers_see_are_refused(tmp_path):
     member.pax_headers = {"comment": "something"}
     with pytest.raises(NoArchive, match="no plain file"):
         read_archive(tarred(tmp_path / "a.tar.gz", (member, content), tar_format=tarfile.PAX_FORMAT))
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_SPARSE])
+def test_an_extended_header_is_refused_before_its_content_is_read(tmp_path, kind):
+    """A megabyte of digits keeps Python's own reader busy for an hour."""
+    header, digits = tarfile.TarInfo("odd"), b"9" * 2**20
+    header.type, header.size = kind, len(digits)
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(gzip.compress(header.tobuf(tarfile.USTAR_FORMAT) + digits + bytes(10_240)))
+    began = time.process_time()
+    with pytest.raises(NoArchive, match="no plain file"):
+        read_archive(path)
+    assert time.process_time() - began < 5
 
 
 def test_bytes_behind_the_end_are_refused(tmp_path):
