@@ -7,6 +7,7 @@ not signed, so an extra field, a repeated name or base64 that is not in its one 
 import base64
 import binascii
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -107,7 +108,7 @@ def strict_json(content: bytes) -> Any:  # noqa: ANN401 - any JSON value
         MalformedEnvelope: it is not that.
     """
     try:
-        return json.loads(content.decode("utf-8"), object_pairs_hook=distinct, parse_constant=_no_constant)
+        return json.loads(content.decode("utf-8"), object_pairs_hook=distinct, parse_constant=_no_constant, parse_float=_finite)
     except MalformedEnvelope:
         raise
     except WrittenTwice as error:
@@ -118,6 +119,12 @@ def strict_json(content: bytes) -> Any:  # noqa: ANN401 - any JSON value
 
 def _no_constant(name: str) -> None:
     raise MalformedEnvelope(f"{name} is not JSON")
+
+
+def _finite(number: str) -> float:
+    if math.isinf(found := float(number)):
+        raise MalformedEnvelope(f"{number[:40]} is beyond every number")
+    return found
 
 
 def _object(value: Any, names: set[str], what: str) -> dict[str, Any]:  # noqa: ANN401

@@ -5,7 +5,6 @@ manifest claims of it. The keys in the archive are compared with the trusted one
 here: reading the file (`archive.py`), how it is made (`contents.py`).
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -53,6 +52,7 @@ SCHEMA = "phase5.audit-archive/v1"
 MANIFEST_FILE, SIGNED_MANIFEST = "manifest.json", "manifest.dsse.json"
 
 _PUBLICATION_FILE = "publication.dsse.json"
+_OVERRIDES = "overrides/"
 _WORDS = ("README.md", "summary.md")
 _TABLE_SAYS = "what the state table says; not signed"
 
@@ -124,7 +124,7 @@ class _Verifying:
         yield from self._manifest(environment)
         yield from self._key_file()
         for name in sorted(self._files):
-            if name.startswith("overrides/") and name.endswith(OVERRIDE_FILE):
+            if name.startswith(_OVERRIDES) and name.endswith(f"/{OVERRIDE_FILE}"):
                 yield self._one(name, self._override)
         for name in sorted(self._files):
             yield from self._record(name)
@@ -150,13 +150,14 @@ class _Verifying:
                 return
             files, records, missing = dict(said["files"]), dict(said["records"]), list(said["missing"])
             self._environment = str(said["environment"])
+            made_at = parse_iso(str(said["made_at"]))
             period = f"{self._environment}, {said['from']} to {said['to']}, made {said['made_at']} by {said['made_by']}"
             gone = [(str(each["what"]), f"named by {each['named_by']}: {each['why']}") for each in missing]
             of_items = {str(key): [str(name) for name in names] for key, names in records.items()}
         except (MalformedEnvelope, KeyError, TypeError, ValueError, AttributeError) as error:
             yield CheckedItem(ItemStatus.BAD, MANIFEST_FILE, f"it cannot be read: {type(error).__name__}: {error}")
             return
-        yield self._signed_manifest(content, period)
+        yield self._signed_manifest(content, period, made_at)
         if environment is not None and environment != self._environment:
             yield CheckedItem(ItemStatus.BAD, MANIFEST_FILE, f"it is for {self._environment}, not for {environment}")
         yield from (CheckedItem(ItemStatus.MISSING, what, why) for what, why in gone)
@@ -171,7 +172,7 @@ class _Verifying:
             if lost := [name for name in names if name not in self._digests]:
                 yield CheckedItem(ItemStatus.MISSING, key, f"an item of the state table, of which {', '.join(lost)} was made")
 
-    def _signed_manifest(self, content: bytes, period: str) -> CheckedItem:
+    def _signed_manifest(self, content: bytes, period: str, made_at: datetime) -> CheckedItem:
         if SIGNED_MANIFEST not in self._files:
             return CheckedItem(
                 ItemStatus.UNSIGNED,
@@ -184,7 +185,6 @@ class _Verifying:
             return CheckedItem(ItemStatus.BAD, SIGNED_MANIFEST, str(error))
         if envelope.payload != content:
             return CheckedItem(ItemStatus.BAD, SIGNED_MANIFEST, f"it signs another manifest than {MANIFEST_FILE}")
-        made_at = parse_iso(str(json.loads(content)["made_at"]))
         roles, problems = self._signers(envelope, lambda _: made_at, MANIFEST_TYPE)
         if problems or roles != {GATE}:
             return CheckedItem(ItemStatus.BAD, SIGNED_MANIFEST, "; ".join(problems) or "the gate has not signed it")
@@ -230,15 +230,18 @@ class _Verifying:
             yield self._one(name, self._acceptance)
         elif file in ("candidate.json", "signatures.json", "keys-pinned.json") or name in _WORDS:
             yield CheckedItem(ItemStatus.UNSIGNED, name, "for people" if name in _WORDS else _TABLE_SAYS)
-        elif not name.startswith((EVIDENCE, "runs/", "deployed/", "overrides/")) and name not in (
-            MANIFEST_FILE,
-            SIGNED_MANIFEST,
-            "keys.json",
-        ):
+        elif not self._verified_elsewhere(name):
             if not (parts[0] == "releases" and file in (READINESS_FILE, OVERRIDE_FILE, DECISION_FILE) and len(parts) == 5):  # noqa: PLR2004
                 yield CheckedItem(ItemStatus.BAD, name, "no kind of file that an archive has")
             elif f"{folder}/{_PUBLICATION_FILE}" not in self._files and "/prepared" not in name:
                 yield CheckedItem(ItemStatus.MISSING, f"{folder}/{_PUBLICATION_FILE}", f"{file} is there without it")
+
+    def _verified_elsewhere(self, name: str) -> bool:
+        """Whether a file is one of those that are not verified one by one."""
+        one_of_many = name.startswith((EVIDENCE, "runs/", "deployed/")) or (
+            name.startswith(_OVERRIDES) and name.endswith(f"/{OVERRIDE_FILE}")
+        )
+        return one_of_many or name in (MANIFEST_FILE, SIGNED_MANIFEST, "keys.json")
 
     def _one(self, name: str, verify: Callable[[str], tuple[list[str], str]]) -> CheckedItem:
         """What verifying one record came to."""

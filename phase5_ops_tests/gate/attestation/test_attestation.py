@@ -186,7 +186,9 @@ def test_an_envelope_is_written_in_one_form_and_read_back():
     assert read_envelope(content).signatures == {"a": b"\x02", "b": b"\x01"}
 
 
-@pytest.mark.parametrize("content", [b"{", b'{"a":1,"a":2}', b"NaN", b'{"a":Infinity}', b"\xff", b"[" * 100_000, b"1" * 5000])
+@pytest.mark.parametrize(
+    "content", [b"{", b'{"a":1,"a":2}', b"NaN", b'{"a":Infinity}', b'{"a":-1e999}', b"\xff", b"[" * 100_000, b"1" * 5000]
+)
 def test_json_that_reads_two_ways_or_not_at_all_is_refused(content):
     with pytest.raises(MalformedEnvelope):
         strict_json(content)

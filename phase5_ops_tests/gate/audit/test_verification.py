@@ -176,6 +176,16 @@ CHANGES = {
         "releases/r-1.2.4/000001/said.dsse.json",
     ),
     "a file that no archive has": (put("more.txt", lambda _: b"x"), ItemStatus.BAD, "more.txt"),
+    "a file more beside an order": (
+        put("overrides/rollback-1/a.json", lambda _: b"x"),
+        ItemStatus.BAD,
+        "overrides/rollback-1/a.json",
+    ),
+    "an order that is none": (
+        put("overrides/override.dsse.json", lambda _: b"{}"),
+        ItemStatus.BAD,
+        "overrides/override.dsse.json",
+    ),
     "no manifest": (take("manifest.json"), ItemStatus.MISSING, "manifest.json"),
     "no keys": (take("keys.json"), ItemStatus.MISSING, "keys.json"),
     "something that could not be read": (
@@ -219,6 +229,18 @@ def test_a_signed_manifest_holds_also_what_nobody_signs(desk, tmp_path):
     files = unpacked(audited.path)
     files["manifest.dsse.json"] = signed(files["manifest.dsse.json"])
     assert found(audited, repacked(tmp_path / "a.tar.gz", files, manifest=False))["manifest.dsse.json"][0] is ItemStatus.BAD
+
+
+@pytest.mark.parametrize(
+    "change", [{"made_at": "yesterday"}, {"made_at": None}, {"files": 5}, {"missing": 5}, {"records": {"a": 1}}]
+)
+def test_a_manifest_that_cannot_be_read_is_named(desk, tmp_path, change):
+    audited = exported(desk, tmp_path, sign=True)
+    files = unpacked(audited.path)
+    files["manifest.dsse.json"] = signed(files["manifest.dsse.json"], **change)
+    files["manifest.json"] = base64.b64decode(json.loads(files["manifest.dsse.json"])["payload"])
+    status, why = found(audited, repacked(tmp_path / "a.tar.gz", files, manifest=False))["manifest.json"]
+    assert (status, why.startswith("it cannot be read: ")) == (ItemStatus.BAD, True)
 
 
 def test_keys_that_the_archive_brings_are_trusted_for_nothing(audited, tmp_path):
