@@ -30,14 +30,23 @@ _STATUS = {"PartialData": ReadStatus.PARTIAL, _INTERNAL_ERROR: ReadStatus.FAILED
 
 
 def list_metric_sets(reader: AwsReader, namespace: str, names: Collection[str]) -> tuple[list[MetricSet], Read]:
-    """The dimension sets of these metrics that CloudWatch lists, once each: those with data in about the last two weeks."""
+    """The dimension sets of these metrics that CloudWatch lists, once each: those with data in about the last two weeks.
+
+    Where one cannot be read, the read is INVALID and says so.
+    """
     answer = reader.paginate("cloudwatch", "list_metrics", namespace, Namespace=namespace)
-    listed = (
-        MetricSet.of(entry["MetricName"], {dimension["Name"]: dimension["Value"] for dimension in entry.get("Dimensions") or []})
-        for entry in answer.items("Metrics")
-        if entry.get("MetricName") in names
-    )
-    return sorted(set(listed)), answer.read
+    listed: set[MetricSet] = set()
+    unreadable = None
+    for entry in answer.items("Metrics"):
+        name = entry.get("MetricName")
+        if name not in names:
+            continue
+        try:
+            listed.add(MetricSet.of(name, {each["Name"]: each["Value"] for each in entry.get("Dimensions") or []}))
+        except KeyError as error:
+            unreadable = f"a dimension of {name} has no {error}"
+    invalid = unreadable is not None and answer.read.status is ReadStatus.OK
+    return sorted(listed), replace(answer.read, status=ReadStatus.INVALID, error=unreadable) if invalid else answer.read
 
 
 def read_metric_data(reader: AwsReader, namespace: str, queries: Sequence[MetricQuery]) -> tuple[list[Series], list[Read]]:
@@ -70,7 +79,7 @@ class _Result:
 
     def add(self, result: Mapping[str, Any]) -> None:
         """Adds one page's result; the last page's status counts."""
-        timestamps, values = result.get("Timestamps") or [], result.get("Values") or []
+        timestamps, values = result.get("Timestamps") or [], [_number(value) for value in result.get("Values") or []]
         self.status = str(result.get("StatusCode"))
         self.messages += [f"{m.get('Code')}: {m.get('Value')}" for m in result.get("Messages") or []]
         if len(timestamps) != len(values) or not all(math.isfinite(value) for value in values):
@@ -100,6 +109,14 @@ class _Result:
         else:
             return
         yield replace(model, resource=query.label, status=status, error=said)
+
+
+def _number(value: object) -> float:
+    """A value as CloudWatch gives it: botocore hands on a text for what JSON cannot write, and any integer."""
+    try:
+        return float(value) if isinstance(value, (int, float)) else math.nan
+    except OverflowError:
+        return math.nan
 
 
 def _read_batches(

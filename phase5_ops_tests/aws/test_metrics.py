@@ -118,3 +118,24 @@ def test_nothing_to_ask_makes_no_call():
 def test_metric_set_reads_its_own_text():
     assert MetricSet.parse(str(SET)) == SET
     assert SET.label == "tool_success{connector_id=crm, tool_name=crm.x}"
+
+
+@pytest.mark.parametrize("value", ["NaN", 10**400, float("inf")])
+def test_a_value_that_is_no_number_is_a_problem_of_its_metric(value, monkeypatch):
+    fake = cloud()
+    result = fake._result
+    monkeypatch.setattr(fake, "_result", lambda *given: result(*given) | {"Values": [1.0] * 4 + [value]})
+    [series], reads = read_metric_data(fake, "ns", [query()])
+    assert not series.whole
+    assert [(status, "no number" in error) for _, status, error in problems(reads)] == [(ReadStatus.PARTIAL, True)]
+
+
+@pytest.mark.parametrize("dimension", [{"Name": "tool_name"}, {"Value": "crm.x"}, {}])
+def test_a_listed_metric_with_half_a_dimension_makes_the_list_invalid(dimension, monkeypatch):
+    entries = [{"MetricName": "tool_success", "Dimensions": [dimension]}, {"MetricName": "other", "Dimensions": [{}]}]
+    fake = cloud()
+    whole = list(fake._list_metrics("ns"))
+    monkeypatch.setattr(fake, "_list_metrics", lambda Namespace: [*whole, {"Metrics": entries}])
+    listed, read = list_metric_sets(fake, "ns", ["tool_success"])
+    assert listed == [SET]
+    assert (read.status, str(read.error).startswith("a dimension of tool_success has no")) == (ReadStatus.INVALID, True)
