@@ -57,6 +57,7 @@ from phase5_ops.verdict import Verdict
 
 _TRAILING_SECONDS = 3.0  # how long to wait for the signal after the outcome
 _MARGIN = timedelta(seconds=2)  # around the execution's window, as the clocks of several functions differ
+_OFF = timedelta(days=1)  # a platform's clock is not further off than that; whoever writes so makes no window of years
 _TOKENS_LAST_LONGER = 120.0  # seconds beyond the time of the probes, for what comes before and after them
 _CANARY_ID = re.compile(r"ai_\d+_phase5[0-9a-z]*")  # nobody else makes ids of that form
 _ERRORS = frozenset(code.code for code in ProbingCode.all() if code.verdict is Verdict.ERROR)
@@ -158,9 +159,13 @@ class _HarnessCollecting:
         """Traces of A's ledger entries that name this intent."""
         return {str(entry.get("traceId")) for entry in self.entries if _data(entry).get("action_intent_id") == intent} - {"None"}
 
-    def _events_of(self, intent: str) -> tuple[str, ...]:
+    def _of(self, intent: str) -> list[Item]:
+        """A's ledger entries of these traces."""
         traces = self._traces(intent)
-        return tuple(str(entry.get("eventType")) for entry in self.entries if entry.get("traceId") in traces)
+        return [entry for entry in self.entries if str(entry.get("traceId")) in traces]
+
+    def _events_of(self, intent: str) -> tuple[str, ...]:
+        return tuple(str(entry.get("eventType")) for entry in self._of(intent))
 
     def _scope(self, targets: CrossTargets) -> ExecutionScope:
         """The canary's scope, with every id known so far."""
@@ -171,9 +176,10 @@ class _HarnessCollecting:
             return ExecutionScope(targets.tenant_a, other_tenants=others, foreign_markers=markers)
         intent, run_id = targets.canary, self.run.run_id
         traces = self._traces(intent)
-        mine = [_data(entry) for entry in self.entries if entry.get("traceId") in traces]
+        mine = [_data(entry) for entry in self._of(intent)]
         outcome = self.outcome or {}
-        references = [ref for ref in outcome.get("external_object_refs") or [] if isinstance(ref, Mapping)]
+        named = outcome.get("external_object_refs")
+        references = [ref for ref in (named if isinstance(named, list) else ()) if isinstance(ref, Mapping)]
         tool = str(outcome.get("tool_name") or "")
         return ExecutionScope(
             targets.tenant_a,
@@ -225,12 +231,11 @@ class _HarnessCollecting:
         return rows
 
     def _span(self) -> tuple[datetime, datetime]:
-        """From the execution's first record to its last, by the platform's clock; a wide window where there is no record."""
-        traces = self._traces(str(self.context["targets"]["canary"]))
-        mine = [entry for entry in self.entries if entry.get("traceId") in traces]
-        stamps = [parse_iso(str(entry["timestamp"])) for entry in mine if entry.get("timestamp")]
+        """From the execution's first record to its last, by the platform's clock; a wide window where no record says when."""
         now = self.run.now()
-        if not stamps:
+        written = [entry["timestamp"] for entry in self._of(str(self.context["targets"]["canary"])) if entry.get("timestamp")]
+        stamps = [moment for each in written if (moment := _moment(each, now)) is not None]
+        if not stamps or len(stamps) < len(written):
             return now - SKEW, now + timedelta(seconds=self.run.settings.isolation.outcome_seconds)
         return min(stamps) - _MARGIN, max(stamps) + _MARGIN
 
@@ -379,6 +384,15 @@ def _limits(token: str | None, account: str) -> bool:
     """Whether a token names accounts, and this one is not among them."""
     accounts = parse_accounts(claims_of(token).get(ACCOUNTS_CLAIM)) if token else None
     return accounts is not None and account not in accounts
+
+
+def _moment(written: object, now: datetime) -> datetime | None:
+    """The moment that a record says; None where it says none that may be."""
+    try:
+        moment = parse_iso(str(written))
+    except ValueError:
+        return None
+    return moment if abs(moment - now) < _OFF else None
 
 
 def _data(entry: Item) -> Mapping[str, Any]:
