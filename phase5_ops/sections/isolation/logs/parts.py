@@ -11,14 +11,16 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
 from phase5_ops.input_files.archives import BLOCK_BYTES
 from phase5_ops.input_files.files import Readable
+from phase5_ops.input_files.json_text import json_value
 from phase5_ops.input_files.log_documents import Event
 from phase5_ops.sections.isolation.logs.attribution import RawText, UnreadWording, Wording
 from phase5_ops.sections.isolation.logs.pieces import FilePieces, LineOrigin, Piece, Progress, Scanned, Scanning, live_piece
@@ -152,23 +154,53 @@ class ScannedPart:
         return b"".join(len(frame).to_bytes(_LENGTH_BYTES, "big") + frame for frame in frames)
 
     @classmethod
-    def from_bytes(cls, kept: bytes) -> Self:
-        """The part that was kept.
+    def from_bytes(cls, kept: bytes, *, tenants: int) -> Self:
+        """The part that was kept. `tenants` is the number of ids that were searched for.
 
         Raises:
-            LogPartUnreadable: it is not whole, or of another version.
+            LogPartUnreadable: it is not whole, of another version, or names lines, streams or ids that there are not.
         """
         try:
             frames = list(_frames(kept))
-            head = json.loads(frames[0].decode("utf-8", "surrogatepass"))
-            _same_version(head["version"])
-            tables = {name: _table(frame) for name, frame in zip(_COLUMNS, frames[1:], strict=True)}
-            blocks = list(_blocks(head["blocks"], tables))
-            return cls(str(head["name"]), blocks, [(str(name), bool(more)) for name, more in head["goes_on"]])
+            said = json_value(frames[0].decode("utf-8", "surrogatepass"))
+            _same_version(said["version"])
+            head = _Head.model_validate(said)
+            tables = {name: _table(name, frame) for name, frame in zip(_COLUMNS, frames[1:], strict=True)}
+            blocks = list(_blocks(head.blocks, tables, tenants))
+            return cls(head.name, blocks, head.goes_on)
         except LogPartUnreadable:
             raise
         except (ValueError, KeyError, TypeError, IndexError, OSError, pa.ArrowException) as error:
             raise LogPartUnreadable(f"not whole: {type(error).__name__}: {error}"[:200]) from error
+
+
+_Text = InstanceOf[str]  # a file's name may hold halves of surrogate pairs, which pydantic's `str` refuses
+_Count = Annotated[int, Field(ge=0, le=2**48)]
+
+
+class _BlockHead(BaseModel):
+    """What the head of a kept part says of a block; see `ScannedPart.to_bytes`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    origin: tuple[_Text, _Text, _Text, bool]
+    streams: list[_Text] | None
+    timed: bool
+    rows: Annotated[list[_Count], Field(min_length=len(_COLUMNS), max_length=len(_COLUMNS))]
+    lines: tuple[_Count, _Count, _Count]
+    size: tuple[_Count, _Count]
+    ends: tuple[bool, bool]
+
+
+class _Head(BaseModel):
+    """The head of a kept part."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: int
+    name: _Text
+    blocks: list[_BlockHead]
+    goes_on: list[tuple[_Text, bool]]
 
 
 def _same_version(version: object) -> None:
@@ -198,34 +230,38 @@ def _frames(kept: bytes) -> Iterator[bytes]:
         at += size
 
 
-def _table(frame: bytes) -> dict[str, Column]:
+def _table(name: str, frame: bytes) -> dict[str, Column]:
     with pa.ipc.open_stream(frame) as reader:
         table = reader.read_all()
-    return {name: table.column(name).to_numpy() for name in table.column_names}
+    columns = {column: table.column(column).to_numpy() for column in _COLUMNS[name]}
+    for column, values in columns.items():
+        if values.dtype != _NARROW.get(column, np.bool_):
+            raise LogPartUnreadable(f"{column} of its {name} is {values.dtype}")
+    return columns
 
 
-def _blocks(described: Sequence[Mapping[str, Any]], tables: Mapping[str, Mapping[str, Column]]) -> Iterator[ScannedBlock]:
+def _blocks(described: Sequence[_BlockHead], tables: Mapping[str, Mapping[str, Column]], tenants: int) -> Iterator[ScannedBlock]:
     """The blocks that the head describes, each with its rows of the tables."""
     ends = dict.fromkeys(_COLUMNS, 0)
     for block in described:
         rows: dict[str, dict[str, Column]] = {}
-        for table, count in zip(_COLUMNS, block["rows"], strict=True):
+        for table, count in zip(_COLUMNS, block.rows, strict=True):
             begin = ends[table]
             ends[table] = begin + count
             rows[table] = {name: array[begin : begin + count] for name, array in tables[table].items()}
             if any(len(array) != count for array in rows[table].values()):
                 raise LogPartUnreadable(f"it has fewer {table} than it says")
-        group, kind, source, serial = block["origin"]
-        names = block["streams"]
+        _require_known(block, rows, tenants)
+        group, kind, source, serial = block.origin
         origin = LineOrigin(
             group,
             kind,
             source,
-            (tuple(names), rows["events"]["stream"].astype(np.int64)) if names is not None else None,
+            (tuple(block.streams), rows["events"]["stream"].astype(np.int64)) if block.streams is not None else None,
             serial,
-            rows["events"]["time"] if block["timed"] else None,
+            rows["events"]["time"] if block.timed else None,
         )
-        lines, too_deep, joined = block["lines"]
+        lines, too_deep, joined = block.lines
         nowhere = np.broadcast_to(np.zeros(1, np.int64), len(rows["hits"]["line"]))
         hits = Hits(
             line=rows["hits"]["line"],
@@ -243,10 +279,21 @@ def _blocks(described: Sequence[Mapping[str, Any]], tables: Mapping[str, Mapping
             lines=lines,
             too_deep=too_deep,
         )
-        scanned = Scanned(origin, hits, rows["aside"]["line"].astype(np.int64), block["size"][0], block["ends"][0], joined)
-        yield ScannedBlock(scanned, rows["hits"]["spelt"], block["size"][1], block["ends"][1])
+        scanned = Scanned(origin, hits, rows["aside"]["line"].astype(np.int64), block.size[0], block.ends[0], joined)
+        yield ScannedBlock(scanned, rows["hits"]["spelt"], block.size[1], block.ends[1])
     if any(ends[table] != len(next(iter(columns.values()))) for table, columns in tables.items()):
         raise LogPartUnreadable("it has more rows than its blocks")
+
+
+def _require_known(block: _BlockHead, rows: Mapping[str, Mapping[str, Column]], tenants: int) -> None:
+    """Refuses a block that names a line, a stream or an id that there is not."""
+    told = len(rows["events"]["stream"])
+    of_streams, of_lines = block.streams is not None, block.streams is not None or block.timed
+    last = min(block.lines[0], told - 1) if of_lines else block.lines[0]
+    bounds = [(rows[table]["line"], last + 1) for table in ("hits", "keys", "scopes", "aside")]
+    bounds += [(rows["hits"]["tenant"], tenants), (rows["events"]["stream"], len(block.streams or ()) if of_streams else 1)]
+    if any(len(values) and (values.min() < 0 or values.max() >= most) for values, most in bounds):
+        raise LogPartUnreadable("it names a line, a stream or an id that there is not")
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def failure(error: Exception) -> tuple[ReadStatus, str]:
 
 def kept(part: PartRun) -> ScannedPart:
     """As it comes back from where it was kept."""
-    return ScannedPart.from_bytes(part.finish().to_bytes())
+    return ScannedPart.from_bytes(part.finish().to_bytes(), tenants=len(part._recorder._ids))
 
 
 def scan_files_by_parts(paths: Sequence[Path], ids: Sequence[str], policy: LogScanPolicy) -> str:
@@ -161,16 +161,52 @@ def test_a_part_that_is_not_whole_is_refused(part: PartRun):
     content = part.finish().to_bytes()
     for size in range(0, len(content), 7):
         with pytest.raises(LogPartUnreadable):
-            ScannedPart.from_bytes(content[:size])
+            ScannedPart.from_bytes(content[:size], tenants=len(TENANTS))
     with pytest.raises(LogPartUnreadable):
-        ScannedPart.from_bytes(content + content)
+        ScannedPart.from_bytes(content + content, tenants=len(TENANTS))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rows": [5, 0, 0, 0, 2]},
+        {"rows": [1, 0]},
+        {"rows": None},
+        {"lines": [None, 0, 0]},
+        {"lines": [2, -1, 0]},
+        {"size": [10**30, 1]},
+        {"streams": []},
+        {"streams": [5]},
+        {"streams": None, "timed": 7},
+        {"origin": ["a", "b"]},
+        {"further": 1},
+    ],
+)
+def test_a_part_whose_head_does_not_fit_its_rows_is_refused(part: PartRun, change: dict):
+    content = part.finish().to_bytes()
+    size = int.from_bytes(content[:8], "big")
+    head = json.loads(content[8 : 8 + size])
+    head["blocks"][0] |= change
+    changed = json.dumps(head).encode()
+    with pytest.raises(LogPartUnreadable):
+        ScannedPart.from_bytes(len(changed).to_bytes(8, "big") + changed + content[8 + size :], tenants=len(TENANTS))
+
+
+def test_a_part_that_names_an_id_that_was_not_searched_for_is_refused(part: PartRun):
+    with pytest.raises(LogPartUnreadable, match="an id that there is not"):
+        ScannedPart.from_bytes(part.finish().to_bytes(), tenants=1)
+
+
+def test_a_part_nested_too_deep_is_refused():
+    with pytest.raises(LogPartUnreadable):
+        ScannedPart.from_bytes((100_000).to_bytes(8, "big") + b"[" * 100_000, tenants=1)
 
 
 def test_a_part_of_another_version_is_refused(part: PartRun, monkeypatch: pytest.MonkeyPatch):
     content = part.finish().to_bytes()
     monkeypatch.setattr(parts, "VERSION", parts.VERSION + 1)
     with pytest.raises(LogPartUnreadable, match="version 1 of kept parts; this one reads 2"):
-        ScannedPart.from_bytes(content)
+        ScannedPart.from_bytes(content, tenants=len(TENANTS))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from phase5_ops.engines.partials import Partial, PartialUnusable, json_digest
 from phase5_ops.engines.places import KeptPlace
 from phase5_ops.files import sha256_of
 from phase5_ops.input_files.archives import Archive, files
+from phase5_ops.input_files.json_text import json_value
 from phase5_ops.policy import LogScanPolicy
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sections.isolation.logs.dictionary import TenantDictionary
@@ -119,14 +120,14 @@ class ArchiveMerge:
         order = self._order([archive.name for archive in archives])
         try:
             report = run_job(self.context.step, settings, self.context.reader, f"log scan {self.context.run_id}", order)
-            kept = self._listed(str(report["index"]), order)
+            kept = self._listed(str(report.get("index")), order)
         except (SparkJobFailed, PartialUnusable) as error:
             return [archive_read(archive.name, ReadStatus.FAILED, f"Spark job: {error}", pages=0) for archive in archives]
         reads = []
         for archive, (name, digest) in zip(archives, kept, strict=True):
             try:
                 found = self._found(archive.name, name, digest)
-                part = ScannedPart.from_bytes(found.content)
+                part = ScannedPart.from_bytes(found.content, tenants=len(self.conditions.dictionary.ids))
             except (PartialUnusable, LogPartUnreadable) as error:
                 reads.append(archive_read(archive.name, ReadStatus.INVALID, f"Spark job, {name}: {error}", pages=0))
                 continue
@@ -153,7 +154,13 @@ class ArchiveMerge:
         listed = Partial.unpacked(
             content, scan=_INDEX, part=str(order["folder"]), depends_on={"order": json_digest(order)}
         ).content
-        return [(str(name), str(digest)) for name, digest in json.loads(listed)]
+        try:
+            kept = [(str(name), str(digest)) for name, digest in json_value(listed)]
+        except (ValueError, TypeError) as error:
+            raise PartialUnusable(f"{index} is no list of results") from error
+        if len(kept) != len(order["files"]):
+            raise PartialUnusable(f"{index} names {len(kept)} results, of {len(order['files'])} files")
+        return kept
 
     def _found(self, file: str, name: str, digest: str) -> Partial:
         content = self._read(name)

@@ -17,6 +17,7 @@ from phase5_ops.clock import epoch_milliseconds, iso, parse_iso
 from phase5_ops.context import RunContext
 from phase5_ops.engines.partials import Partial, PartialUnusable
 from phase5_ops.engines.places import KeptPlace
+from phase5_ops.input_files.json_text import json_value
 from phase5_ops.input_files.log_documents import Event
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sections.isolation.logs.engines.conditions import SCAN, Conditions, where_of
@@ -155,8 +156,8 @@ class HourMerge:
             )
             if not settled(hour, parse_iso(partial_result.made_at), settings.engine.settle_minutes):
                 raise _Unusable(key, ReadStatus.INVALID, f"it was scanned at {partial_result.made_at}, before it had settled")
-            return _parts_in(partial_result.content), partial_result.reads
-        except (PartialUnusable, LogPartUnreadable, ValueError, KeyError) as error:
+            return _parts_in(partial_result.content, len(self.conditions.dictionary.ids)), partial_result.reads
+        except (PartialUnusable, LogPartUnreadable, ValueError) as error:
             raise _Unusable(key, ReadStatus.INVALID, str(error)) from error
 
     def _now(self, groups: Sequence[LogGroup], begin: int, stop: int) -> list[Read]:
@@ -181,11 +182,15 @@ def _read_group(context: RunContext, group: str, begin: int, stop: int, look: Pa
     return None if read.status is ReadStatus.OK else str(read)
 
 
-def _parts_in(content: bytes) -> dict[str, ScannedPart]:
+def _parts_in(content: bytes, tenants: int) -> dict[str, ScannedPart]:
     head, _, rest = content.partition(b"\n")
     found, at = {}, 0
-    for group, size in json.loads(head).items():
-        found[str(group)] = ScannedPart.from_bytes(rest[at : at + size])
+    try:
+        sizes = {str(group): int(size) for group, size in dict(json_value(head)).items()}
+    except (ValueError, TypeError, OverflowError) as error:
+        raise LogPartUnreadable("its first line does not name its parts") from error
+    for group, size in sizes.items():
+        found[group] = ScannedPart.from_bytes(rest[at : at + size], tenants=tenants)
         at += size
     if at != len(rest):
         raise LogPartUnreadable("it has more than the parts that it names")

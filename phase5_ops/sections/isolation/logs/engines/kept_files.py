@@ -51,7 +51,7 @@ class FileScans:
         """
         self.key = conditions.key
         self._place, self._failure = place, failure
-        self._depends_on = conditions.depends_on(where)
+        self._depends_on, self._tenants = conditions.depends_on(where), len(conditions.dictionary.ids)
         self._names: set[str] = set()
         self._remove_old()
 
@@ -89,7 +89,7 @@ class FileScans:
         name = self._name(archive)
         try:
             found = Partial.unpacked(self._place.read(name), scan=SCAN, part=archive.name, depends_on=self._depends_on)
-            return found, ScannedPart.from_bytes(found.content)
+            return found, ScannedPart.from_bytes(found.content, tenants=self._tenants)
         except (PartialUnusable, LogPartUnreadable, OSError) as error:
             log.debug("%s is scanned: %s", archive.name, error)
             return None

@@ -37,19 +37,18 @@ def ledger_export_audit(context: dg.AssetExecutionContext) -> dg.MaterializeResu
     try:
         report = run_job(context, run.settings, run.reader, f"{EXPORTS_ASSET} {context.run.run_id}", order)
         document = json.loads(document_in(place.read(str(report["result"])), order))
-    except (SparkJobFailed, PartialUnusable) as error:
-        raise dg.Failure(f"the ledger exports were not audited: {error}") from error
-    except Exception as error:
-        raise dg.Failure(f"the result of the audit cannot be read: {describe_failure(error)[1]}") from error
-    return dg.MaterializeResult(
-        metadata={
+        shown = {
             "verdict": document["verdict"],
             "facts": dg.MetadataValue.json(document["facts"]),
             "findings": len(document["findings"]),
             "first findings": dg.MetadataValue.json(document["findings"][:_SHOWN]),
             "result": place.shown(str(report["result"])),
         }
-    )
+    except (SparkJobFailed, PartialUnusable) as error:
+        raise dg.Failure(f"the ledger exports were not audited: {error}") from error
+    except Exception as error:
+        raise dg.Failure(f"the result of the audit cannot be read: {describe_failure(error)[1]}") from error
+    return dg.MaterializeResult(metadata=shown)
 
 
 EXPORTS = dg.define_asset_job(EXPORTS_JOB, selection=[ledger_export_audit], description="Audits ledger exports by a Spark job.")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from phase5_ops.engines.emr import SparkJobFailed
+from phase5_ops.engines.partials import Partial
 from phase5_ops.engines.places import FolderPlace
 from phase5_ops.input_files.archives import files
 from phase5_ops.policy import LogScanPolicy
@@ -89,6 +90,17 @@ def test_a_list_of_results_that_is_not_whole_or_not_there_fails_every_file(merge
     for spoil in (lose, cut):
         _, reads = merged(lambda place, _, spoil=spoil: spoil(place, "jobs/index"))
         assert [read.status for read in reads] == [ReadStatus.FAILED] * 2
+
+
+@pytest.mark.parametrize("content", [b"{", b"[" * 100_000, b"5", b"[[1]]", b"[]", b'[["jobs/0.part", "sha256:x"]]'])
+def test_a_list_that_is_none_of_these_files_fails_every_file(merged, content: bytes):
+    def replaced(place: FolderPlace, _: str) -> None:
+        index = json.loads(place.read("jobs/index").split(b"\n")[1])
+        found = Partial(index["scan"], index["part"], index["depends_on"], index["made_at"], (), content)
+        place.write("jobs/index", found.packed())
+
+    _, reads = merged(replaced)
+    assert [(read.status, "jobs/index" in str(read.error)) for read in reads] == [(ReadStatus.FAILED, True)] * 2
 
 
 def test_a_job_that_failed_fails_every_file_with_what_is_known_of_it(merged):
