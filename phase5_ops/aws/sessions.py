@@ -199,7 +199,7 @@ class _JsonAnswers(JSONParser):  # type: ignore[misc]
 
     def _attribute(self, shape: StructureShape, value: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as botocore gives it
         """A value of DynamoDB, such as `{"S": "text"}`; whatever is not of the common kinds is left to botocore."""
-        if len(value) == 1:
+        if len(_of_kind(shape, value, dict)) == 1:
             ((kind, bare),) = value.items()
             if bare is not None:
                 if kind in _AS_THEY_COME:
@@ -207,7 +207,8 @@ class _JsonAnswers(JSONParser):  # type: ignore[misc]
                 if kind == "M":
                     return {"M": self._handle_map(shape.members["M"], bare)}
                 if kind == "L":
-                    return {"L": [None if each is None else self._attribute(shape, each) for each in bare]}
+                    entries = _of_kind(shape.members["L"], bare, list)
+                    return {"L": [None if each is None else self._attribute(shape, each) for each in entries]}
         return self._handle_structure(shape, value)
 
 

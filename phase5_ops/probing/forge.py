@@ -121,7 +121,7 @@ def public_key_of(jwk: Mapping[str, Any]) -> rsa.RSAPublicKey:
     """
     try:
         key = RSAAlgorithm.from_jwk(dict(jwk))
-    except jwt.InvalidKeyError as error:
+    except (jwt.InvalidKeyError, TypeError) as error:  # TypeError: a number that is no text
         raise ValueError(f"not an RSA key: {error}") from None
     if not isinstance(key, rsa.RSAPublicKey):
         raise ValueError("not a public key")  # noqa: TRY004 - the caller reads outside data

@@ -94,6 +94,9 @@ def test_a_client_calls_itself_by_the_features_of_each_call():
         ("cloudwatch", "GetAlarmMuteRule", {"MuteTargets": ["x"]}, "MuteTargets"),
         ("ce", "GetCostAndUsage", {"ResultsByTime": [{"Total": []}]}, "Metrics"),
         ("dynamodb", "Scan", {"Items": ["x"]}, "AttributeMap"),
+        ("dynamodb", "Query", {"Items": [{"pk": ["x"]}]}, "AttributeValue"),
+        ("dynamodb", "Query", {"Items": [{"data": {"L": "x"}}]}, "ListAttributeValue"),
+        ("dynamodb", "Query", {"Items": [{"data": {"L": ["x"]}}]}, "AttributeValue"),
     ],
 )
 def test_an_answer_of_another_shape_than_the_service_says_is_refused_by_name(service, operation, content, named):

@@ -62,6 +62,14 @@ def test_the_self_signed_token_names_the_pools_key_and_the_others_name_their_own
     assert header_of(FORGER.token(TokenKind.JKU))["jku"].endswith(".invalid/jwks.json")
 
 
+@pytest.mark.parametrize(
+    "change", [{"e": 5}, {"n": None}, {"n": "!"}, {"n": ""}, {"e": []}, {"kty": "EC"}, {"kty": 5}, {"n": "AQAB"}]
+)
+def test_an_entry_of_a_key_set_that_is_no_rsa_key_is_refused(change):
+    with pytest.raises(ValueError, match=r"."):
+        public_key_of({**JWK, **change})
+
+
 def test_a_forger_shows_no_token():
     assert FORGER.genuine not in repr(FORGER)
 
