@@ -162,7 +162,8 @@ class ProbeCode(FindingCodes):
     )
     REFUSED_PROBE_ACTED_ON_LATER = FindingCode(
         _FAIL,
-        "What an earlier run's probe asked for was done after that run had looked, although it was refused, or should have been.",
+        "What an earlier run's probe asked for was done, although it was refused, or should have been, and that run did not find"
+        " it: it was done after that run had looked, or that run could not look.",
         "Decide before anything is queued or written; a refused request must leave nothing that is acted on later. Runs"
         " with the same state folder report each such entry once; runs with another one report it for"
         " PHASE5_PROBES__LATE_EFFECT_DAYS.",

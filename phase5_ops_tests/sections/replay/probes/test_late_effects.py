@@ -1,5 +1,6 @@
 """What a refused probe does after its run is a finding of the next one, whenever that is, and of one run only."""
 
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -117,6 +118,23 @@ def test_what_a_run_found_itself_is_not_told_again_by_the_next(world):
     assert "REPLAY_REQUESTED" in {entry.event for row in table.rows for entry in row.left_behind}
     world.now += timedelta(minutes=1)
     assert late(world.run("run-2")[1]) == set()
+
+
+def test_what_a_run_could_not_look_for_is_found_by_the_next_and_told_once(world, monkeypatch):
+    """A platform that records what it refuses fails both rows of the next run, too: nobody has reported it yet."""
+    query = probe_collecting.query_partition
+    failed = replace(READ, status=ReadStatus.FAILED, error="reset")
+    monkeypatch.setattr(probe_collecting, "query_partition", lambda *_, **__: ([], failed))
+    plan, table = world.run("run-1", REPLAY_REQUESTED="no_token")
+    assert late(table) == set()
+    monkeypatch.setattr(probe_collecting, "query_partition", query)
+    world.now += timedelta(minutes=1)
+    _, table = world.run("run-2")
+    assert late(table) == {plan["no_token"].intent}
+    judgement = judge_permissions(table, links=ConsoleLinks("us-west-2"), ledger_table="cc-native-ledger")
+    assert "refused_probe_acted_on_later" in {finding.code for finding in judgement.findings}
+    world.now += timedelta(minutes=1)
+    assert late(world.run("run-3")[1]) == set()
 
 
 def test_without_a_memory_the_ledger_is_searched_as_far_back_as_the_settings_say(world, tmp_path):
