@@ -1,7 +1,6 @@
 """The commands of readiness runs, of the embedded platform, and of what an installation needs."""
 
 import os
-import signal
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
@@ -260,9 +259,8 @@ def _run(settings: "Settings", rows: list[str] | None, *, quiet: bool) -> "Readi
 
 
 def _serve_ui(port: int) -> None:
-    """Runs `dagster dev` on the state folder until it ends or Ctrl-C, and ends with it."""
-    import subprocess
-
+    """Runs `dagster dev` on the state folder until it ends or is told to end, with every process that it started."""
+    from phase5_ops.cli.process_group import serve
     from phase5_ops.commands.state_folder import open_dagster, packaged, prepare_state_folder
     from phase5_ops.settings import load_settings
 
@@ -279,13 +277,5 @@ def _serve_ui(port: int) -> None:
         "PYTHONWARNINGS": ",".join([*quiet, *given]),
     }
     print(f"Dagster UI on http://127.0.0.1:{port} (state folder {home}); Ctrl-C ends it", file=sys.stderr)
-    process = subprocess.Popen(command, env=environment)
-    try:
-        process.wait()
-    except KeyboardInterrupt:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    if not serve(command, environment):
+        complain("Dagster's processes did not end in time and were killed; the next run puts back what a run under way left")

@@ -13,7 +13,7 @@ from dagster import DagsterInstance
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.cli import app as cli
-from phase5_ops.cli import readiness
+from phase5_ops.cli import process_group, readiness
 from phase5_ops.commands import readiness as readiness_run
 from phase5_ops.commands import state_folder
 from phase5_ops.evidence import store as evidence_store
@@ -175,14 +175,11 @@ def test_what_steps_print_is_kept_and_takes_no_process_that_an_interrupt_would_r
 def test_the_ui_starts_without_what_dagster_says_to_itself(folder, monkeypatch):
     started = []
 
-    class Ended:
-        def __init__(self, command, env):
-            started.append(env["PYTHONWARNINGS"])
+    def served(command, environment):
+        started.append(environment["PYTHONWARNINGS"])
+        return True
 
-        def wait(self):
-            return 0
-
-    monkeypatch.setattr(subprocess, "Popen", Ended)
+    monkeypatch.setattr(process_group, "serve", served)
     monkeypatch.setenv("PYTHONWARNINGS", "error::ResourceWarning")
     readiness._serve_ui(0)
     (given,) = started

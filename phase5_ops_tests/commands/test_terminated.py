@@ -1,5 +1,6 @@
 """SIGTERM, as a scheduler of containers sends it, to real processes: a check, a run worker of Dagster's, `phase5 ui`."""
 
+import json
 import os
 import signal
 import socket
@@ -8,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import dagster as dg
 import pytest
@@ -79,9 +80,7 @@ def test_a_run_worker_that_is_told_to_end_gives_back_what_it_holds_and_its_run_i
         assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
 
 
-def test_a_ui_that_is_told_to_end_ends_with_its_daemon_and_every_other_process(tmp_path, monkeypatch):
-    monkeypatch.setenv("PHASE5_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setenv("AWS_REGION", "us-west-2")
+def test_a_ui_that_is_told_to_end_in_the_middle_of_a_run_ends_with_it_and_with_every_other_process(sandbox, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -89,14 +88,38 @@ def test_a_ui_that_is_told_to_end_ends_with_its_daemon_and_every_other_process(t
         ui = subprocess.Popen([*COMMAND, "ui", "--port", str(port)], stdout=said, stderr=said, start_new_session=True)
     try:
         until("the UI serves", lambda: served(port), 120)
-        until("the daemon runs", lambda: True if len(of_session(ui.pid)) >= 4 else None, 60)
+        place = until("the code location is loaded", lambda: loaded(port), 120)
+        selected = [{"path": [name]} for name in evidence_for({"3.3"})]
+        launched = graphql(port, LAUNCH, {**place, "pipelineName": READINESS_JOB, "assetSelection": selected})["launchRun"]
+        until("the run follows its canary", lambda: is_followed(sandbox), 120)
         ui.terminate()
-        assert ui.wait(60) == 0
-        until("every process has ended", lambda: None if of_session(ui.pid) else True, 30)
-        assert "Traceback" not in (tmp_path / "said").read_text()
+        assert ui.wait(90) == 0
+        assert of_session(ui.pid) == {}
+        nothing_is_held(sandbox)
+        with open_dagster(prepare_state_folder(load_settings().state_dir)) as instance:
+            assert instance.get_run_by_id(launched["run"]["runId"]).status is dg.DagsterRunStatus.FAILURE
     finally:
         for pid in of_session(ui.pid):
             os.kill(pid, signal.SIGKILL)
+
+
+LAUNCH = """mutation($selector: JobOrPipelineSelector!) {
+  launchRun(executionParams: {selector: $selector, runConfigData: {}}) { ... on LaunchRunSuccess { run { runId } } }
+}"""
+PLACES = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
+
+
+def graphql(port: int, query: str, selector: dict | None = None) -> dict:
+    asked = json.dumps({"query": query, "variables": {"selector": selector}}).encode()
+    request = Request(f"http://127.0.0.1:{port}/graphql", asked, {"Content-Type": "application/json"})
+    with urlopen(request, timeout=60) as answer:
+        return json.load(answer)["data"]
+
+
+def loaded(port: int) -> dict[str, str] | None:
+    """Where the jobs are, once they are."""
+    found = graphql(port, PLACES)["repositoriesOrError"].get("nodes") or [None]
+    return found[0] and {"repositoryLocationName": found[0]["location"]["name"], "repositoryName": found[0]["name"]}
 
 
 def served(port: int) -> bool | None:
