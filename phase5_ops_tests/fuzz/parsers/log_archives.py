@@ -3,6 +3,7 @@
 import gzip
 
 from phase5_ops.verdict import Verdict
+from phase5_ops_tests.fuzz.odd_tar import odd_tar
 from phase5_ops_tests.fuzz.parsers.log_lines import LEAKING, judged
 from phase5_ops_tests.fuzz.source import Source
 from phase5_ops_tests.sections.isolation.logs.log_shapes import PACKINGS, SHAPES, Invocation
@@ -24,6 +25,8 @@ def fuzz(data: bytes) -> None:
         assert all(judged(each(LINES)).verdict is Verdict.PASS for each in map(PACKINGS.get, BINARY))
     if not cut and source.chance(3):
         content = PACKINGS[source.one_of(BINARY)](content)
+    if not cut and source.chance(8):
+        content, leaks = odd_tar(source, {"a.log": LINES}), False
     if not cut and source.chance(16):
         content = gzip.compress(b"x" * (source.number(3) * 5_000_000) + b"\n" + LINES, mtime=0)  # a thousand to one
         leaks = False
