@@ -2,35 +2,35 @@
 
 An alarm is evaluated when it is looked at, at the platform's clock. Knows nothing of moto or HTTP.
 
-Rules: CloudWatch User Guide, "Alarm evaluation", "Configuring how CloudWatch alarms treat missing data", "Percentile-based alarms
-and low data samples"; API Reference, PutMetricAlarm, PutCompositeAlarm. The evaluation range is two periods longer than
-EvaluationPeriods, as in the guide's tables, and ends with the last whole period.
+Rules: those of `cloudwatch/alarm_evaluation.py`; API Reference, PutMetricAlarm, PutCompositeAlarm. The evaluation range ends with
+the last whole period.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from phase5_ops.clock import iso
+from phase5_ops.cloudwatch.alarm_evaluation import (
+    ALARM,
+    COMPARISONS,
+    EXTRA_PERIODS,
+    INSUFFICIENT_DATA,
+    OK,
+    evaluate_range,
+    state_of_series,
+)
 from phase5_ops.cloudwatch.alarm_rule import AlarmRuleError, parse_rule
 from phase5_ops.cloudwatch.metric_math import Points
 from phase5_ops.cloudwatch.statistics import parse_statistic
 from phase5_ops.sandbox.aws.metric_store import MetricStore
 from phase5_ops.sandbox.aws.queries import MetricDataRequest, QueryError
 
-OK, ALARM, INSUFFICIENT_DATA = "OK", "ALARM", "INSUFFICIENT_DATA"
 INITIAL_REASON = "Unchecked: Initial alarm creation"
-_EXTRA_PERIODS = 2
 
-_BREACHES: dict[str, Callable[[float, float], bool]] = {
-    "GreaterThanThreshold": lambda value, threshold: value > threshold,
-    "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
-    "LessThanThreshold": lambda value, threshold: value < threshold,
-    "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
-}
-COMPARISONS = frozenset(_BREACHES) | {
+COMPARISON_OPERATORS = frozenset(COMPARISONS) | {
     "LessThanLowerOrGreaterThanUpperThreshold",
     "LessThanLowerThreshold",
     "GreaterThanUpperThreshold",
@@ -97,33 +97,6 @@ class SandboxAlarm:
         }
 
 
-def judge(points: Sequence[float | None], breaches: Callable[[float], bool], n: int, m: int, treatment: str) -> str | None:
-    """The state that a range of data points gives an alarm, or None where it keeps the state it has.
-
-    Args:
-        points: oldest first, None for a missing one; usually more than `n`.
-        breaches: whether a value is beyond the threshold.
-        n: evaluation periods.
-        m: data points to alarm.
-        treatment: of missing data: missing, ignore, breaching or notBreaching.
-    """
-    newest = [(age, value) for age, value in enumerate(reversed(points), start=1) if value is not None][:n]
-    breaching = [age for age, value in newest if breaches(value)]
-    lacking = n - len(newest)
-    if len(breaching) >= m:
-        return ALARM
-    if not lacking or treatment == "notBreaching":
-        return OK
-    if treatment == "breaching":
-        return ALARM if len(breaching) + lacking >= m else OK
-    if len(breaching) < len(newest):
-        return OK
-    if treatment == "ignore":
-        return None
-    # The guide, "Avoiding premature transitions": only breaching points, the oldest at least M periods old.
-    return ALARM if breaching and max(breaching) >= m else INSUFFICIENT_DATA
-
-
 def evaluate_metric_alarm(alarm: SandboxAlarm, store: MetricStore, now: datetime) -> None:
     """Brings a metric alarm's state up to date."""
     try:
@@ -134,7 +107,7 @@ def evaluate_metric_alarm(alarm: SandboxAlarm, store: MetricStore, now: datetime
         alarm.set_state(INSUFFICIENT_DATA, f"The alarm cannot be evaluated: {error}", None, now)
         return
     alarm.evaluation_state = None
-    worst = next((state for state in (ALARM, None, OK) if state in states), INSUFFICIENT_DATA)
+    worst = state_of_series(states)
     if worst is not None:
         alarm.set_state(worst, evaluation.reason(worst), evaluation.reason_data(), max(alarm.configured, evaluation.end))
 
@@ -150,12 +123,12 @@ class _Evaluation:
         self._period = _period(config, self._queries, self._returned)
         self._n = int(config["EvaluationPeriods"])
         self._m = int(config.get("DatapointsToAlarm") or self._n)
-        if config["ComparisonOperator"] not in _BREACHES or "Threshold" not in config:
+        if config["ComparisonOperator"] not in COMPARISONS or "Threshold" not in config:
             raise QueryError("the sandbox does not evaluate anomaly detection bands")
         self._threshold = float(config["Threshold"])
         self._treatment = config.get("TreatMissingData") or "missing"
         self.end = datetime.fromtimestamp(int(now.timestamp()) // self._period * self._period, UTC)
-        self._start = self.end - timedelta(seconds=self._period * (self._n + _EXTRA_PERIODS))
+        self._start = self.end - timedelta(seconds=self._period * (self._n + EXTRA_PERIODS))
         self._request = MetricDataRequest(store, self._queries, self._start, self.end, now)
         self._low_samples = self._low_sample_stamps()
         self._recent: list[tuple[datetime, float]] = []
@@ -166,14 +139,14 @@ class _Evaluation:
     def state_of(self, points: Points) -> str | None:
         """The state of one time series; None to keep the present one."""
         kept = {at: value for at, value in points.items() if at not in self._low_samples}
-        if self._low_samples and not kept:
-            return None
-        grid = [self._start + timedelta(seconds=self._period * index) for index in range(self._n + _EXTRA_PERIODS)]
+        grid = [self._start + timedelta(seconds=self._period * index) for index in range(self._n + EXTRA_PERIODS)]
         self._recent = self._recent or sorted(kept.items())[-self._n :]
-        return judge([kept.get(at) for at in grid], self._breaches, self._n, self._m, self._treatment)
+        breaching = tuple(self._breaches(kept[at]) if at in kept else None for at in grid)
+        low_samples = bool(self._low_samples)
+        return evaluate_range(breaching, periods=self._n, to_alarm=self._m, treatment=self._treatment, low_samples=low_samples)
 
     def _breaches(self, value: float) -> bool:
-        return _BREACHES[self._config["ComparisonOperator"]](value, self._threshold)
+        return COMPARISONS[self._config["ComparisonOperator"]](value, self._threshold)
 
     def _low_sample_stamps(self) -> frozenset[datetime]:
         """The periods with too few samples for the alarm's percentile, where the alarm is to ignore those."""

@@ -28,11 +28,12 @@ from moto.cloudwatch.models import CloudWatchBackend, cloudwatch_backends
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult, EmptyResult
 
+from phase5_ops.cloudwatch.alarm_evaluation import ALARM, INSUFFICIENT_DATA, OK
 from phase5_ops.cloudwatch.alarm_rule import AlarmRuleError, parse_rule
 from phase5_ops.cloudwatch.mute_schedule import MuteScheduleError
 from phase5_ops.cloudwatch.statistics import StatisticError, parse_statistic
 from phase5_ops.sandbox.aws.account import ACCOUNT
-from phase5_ops.sandbox.aws.alarms import ALARM, INSUFFICIENT_DATA, OK, SandboxAlarm
+from phase5_ops.sandbox.aws.alarms import SandboxAlarm
 from phase5_ops.sandbox.aws.clock import PlatformClock
 from phase5_ops.sandbox.aws.cloudwatch_checks import aware, check_datum, check_metric_alarm
 from phase5_ops.sandbox.aws.cloudwatch_state import CloudWatchState

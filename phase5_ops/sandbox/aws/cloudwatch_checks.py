@@ -10,7 +10,7 @@ from moto.cloudwatch.exceptions import InvalidParameterValue, ValidationError
 from phase5_ops.cloudwatch.metric_math import MathError, parse
 from phase5_ops.cloudwatch.metrics_insights import InsightsError, is_insights_query, parse_query
 from phase5_ops.cloudwatch.statistics import StatisticError, parse_statistic
-from phase5_ops.sandbox.aws.alarms import COMPARISONS
+from phase5_ops.sandbox.aws.alarms import COMPARISON_OPERATORS
 
 _MAX_DIMENSIONS = 30
 _MAX_VALUES = 150
@@ -47,8 +47,8 @@ def check_datum(datum: Mapping[str, Any], number: int, now: datetime, *, any_tim
 
 def check_metric_alarm(params: Mapping[str, Any]) -> None:
     """Refuses what PutMetricAlarm refuses; an alarm that is only useless is taken, as AWS takes it."""
-    if params.get("ComparisonOperator") not in COMPARISONS:
-        raise ValidationError(f"ComparisonOperator is required and must be one of {', '.join(sorted(COMPARISONS))}")
+    if params.get("ComparisonOperator") not in COMPARISON_OPERATORS:
+        raise ValidationError(f"ComparisonOperator is required and must be one of {', '.join(sorted(COMPARISON_OPERATORS))}")
     if int(params.get("EvaluationPeriods") or 0) < 1:
         raise ValidationError("EvaluationPeriods must be at least 1")
     if int(params.get("DatapointsToAlarm") or 1) > int(params["EvaluationPeriods"]):

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from phase5_ops.cloudwatch.alarm_evaluation import ALARM
 from phase5_ops.cloudwatch.alarm_rule import AlarmRuleError, parse_rule
-from phase5_ops.sandbox.aws.alarms import ALARM, SandboxAlarm, evaluate_composite, evaluate_metric_alarm
+from phase5_ops.sandbox.aws.alarms import SandboxAlarm, evaluate_composite, evaluate_metric_alarm
 from phase5_ops.sandbox.aws.faults import CLOUDWATCH_KINDS, Faults
 from phase5_ops.sandbox.aws.metric_store import MetricStore
 from phase5_ops.sandbox.aws.mute_rules import MuteRule

@@ -13,6 +13,7 @@ from phase5_ops.sandbox.aws import cloudwatch as moto_cloudwatch
 from phase5_ops.sandbox.aws.clock import PlatformClock
 from phase5_ops.sandbox.aws.faults import Faults
 from phase5_ops.sandbox.aws.metric_store import MetricRow
+from phase5_ops_tests.cloudwatch.test_alarm_evaluation import GUIDE
 from phase5_ops_tests.sandbox.conftest import NOW, REGION
 
 pytestmark = pytest.mark.slow
@@ -388,25 +389,7 @@ class TestMetricAlarms:
         assert alarm["AlarmConfigurationUpdatedTimestamp"] == NOW
         assert alarm["ActionsEnabled"]
 
-    # The tables of "Configuring how CloudWatch alarms treat missing data": oldest first, X breaches, 0 does not, - is missing.
-    # Expected for: missing, ignore, breaching, notBreaching.
-    @pytest.mark.parametrize(
-        ("points", "to_alarm", "expected"),
-        [
-            ("0-X-X", 3, "OK OK OK OK"),
-            ("0----", 3, "OK OK OK OK"),
-            ("-----", 3, "INSUFFICIENT_DATA keep ALARM OK"),
-            ("0XX-X", 3, "ALARM ALARM ALARM ALARM"),
-            ("----X", 3, "INSUFFICIENT_DATA keep ALARM OK"),
-            ("X----", 3, "ALARM keep ALARM OK"),
-            ("0-X-X", 2, "ALARM ALARM ALARM ALARM"),
-            ("00X0X", 2, "ALARM ALARM ALARM ALARM"),
-            ("0-X--", 2, "OK OK ALARM OK"),
-            ("----0", 2, "OK OK ALARM OK"),
-            ("----X", 2, "INSUFFICIENT_DATA keep ALARM OK"),
-            ("----X", 1, "ALARM ALARM ALARM ALARM"),
-        ],
-    )
+    @pytest.mark.parametrize(("points", "to_alarm", "expected"), GUIDE)
     def test_missing_data_as_the_guide_tabulates_it(self, cloudwatch, points, to_alarm, expected):
         for index, point in enumerate(points):
             if point != "-":
@@ -415,7 +398,7 @@ class TestMetricAlarms:
         for name in treatments:
             alarm = ALARM | {"AlarmName": name, "TreatMissingData": name, "DatapointsToAlarm": to_alarm}
             cloudwatch.put_metric_alarm(**alarm)
-        wanted = expected.replace("keep", "INSUFFICIENT_DATA").split()  # the state it began with
+        wanted = [state or "INSUFFICIENT_DATA" for state in expected]  # None keeps the state that it began with
         assert [state(cloudwatch, name) for name in treatments] == wanted
 
     @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ A query sees only the dimension sets that it names: CloudWatch does not add them
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from statistics import median
 from typing import Any
@@ -20,7 +21,7 @@ from phase5_ops.ccnative.metrics import (
     TOOL_METRICS,
 )
 from phase5_ops.ccnative.names import canonical_tool
-from phase5_ops.cloudwatch.metric_math import Call, Expression, MathError, Name
+from phase5_ops.cloudwatch.metric_math import Call, Expression, MathError, Name, Points, evaluate
 from phase5_ops.cloudwatch.metric_math import parse as parse_math
 from phase5_ops.cloudwatch.metrics_insights import ACCOUNT, InsightsError, InsightsQuery, is_insights_query, parse_query
 from phase5_ops.cloudwatch.statistics import Statistic, StatisticError, StatisticKind, parse_statistic
@@ -225,6 +226,37 @@ class AlarmSpec:
                 for account in leaf.other_accounts(dimensions)
             }
         )
+
+    def compared(self, read: Mapping[str, Points | list[Points]], stamps: Sequence[datetime]) -> list[Points]:
+        """The time series that the alarm compares with its threshold: one, or one a contributor.
+
+        Args:
+            read: what each query that reads metrics gave, by its id; several time series where it groups.
+            stamps: the periods that are looked at.
+
+        Raises:
+            AlarmError: an expression cannot be computed.
+        """
+        known = dict(read)
+        self._compute(self.returned, known, stamps, frozenset())
+        result = known[self.returned]
+        return result if isinstance(result, list) else [result]
+
+    def _compute(
+        self, key: str, known: dict[str, Points | list[Points]], stamps: Sequence[datetime], above: frozenset[str]
+    ) -> None:
+        if key in known:
+            return
+        if key not in self.expressions or key in above:
+            raise AlarmError(f"no metric or expression has the id {key!r}" if key not in above else f"{key!r} refers to itself")
+        expression = self.expressions[key]
+        for name in sorted(expression.names):
+            self._compute(name, known, stamps, above | {key})
+        periods = dict.fromkeys(self.leaves, float(self.period))
+        try:
+            known[key] = evaluate(expression, known, timestamps=stamps, metrics=list(self.leaves), periods=periods)
+        except MathError as error:
+            raise AlarmError(str(error)) from error
 
     @cached_property
     def by_calendar(self) -> bool:

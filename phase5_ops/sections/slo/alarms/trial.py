@@ -5,13 +5,13 @@ and 1 % of them with tenant_id; errors only with tenant_id), and says whether th
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS, TENANT_DIMENSION
-from phase5_ops.cloudwatch.metric_math import MathError, Points, evaluate
+from phase5_ops.cloudwatch.alarm_evaluation import COMPARISONS
+from phase5_ops.cloudwatch.metric_math import Points
 from phase5_ops.cloudwatch.metrics_insights import ACCOUNT
 from phase5_ops.cloudwatch.statistics import Statistic, StatisticKind
 from phase5_ops.sections.slo.alarms.model import DEFAULT_REQUESTS, AlarmError, AlarmSpec, Dimensions, Leaf, ToolTraffic
@@ -21,12 +21,6 @@ SAMPLED_SHARE = 0.01  # successes that carry tenant_id
 _START = datetime(2000, 1, 1, tzinfo=UTC)
 _OVER_A_WEEK = [timedelta(hours=6, minutes=13) * step for step in range(28)]  # never the same hour and minute twice
 _OVER_A_YEAR = [timedelta(days=28, hours=5) * step for step in range(1, 14)]
-_BREACH: Mapping[str, Callable[[float, float], bool]] = {
-    "GreaterThanThreshold": lambda value, threshold: value > threshold,
-    "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
-    "LessThanThreshold": lambda value, threshold: value < threshold,
-    "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +115,7 @@ class Trial:
         values = self._values(world, moment)
         if not values:
             return self.spec.treat_missing == "breaching"
-        compare = _BREACH.get(self.spec.comparison)
+        compare = COMPARISONS.get(self.spec.comparison)
         if compare is None or self.spec.threshold is None:
             raise AlarmError(f"no fixed threshold to compare with ({self.spec.comparison})")
         threshold = self.spec.threshold
@@ -130,28 +124,11 @@ class Trial:
     def _values(self, world: Sequence[TrialSeries], moment: datetime) -> list[float]:
         """The values that the alarm compares: one a time series returned, none where there is no data."""
         stamps = [moment + timedelta(seconds=self.spec.period * index) for index in range(3)]
-        known: dict[str, Any] = {
+        read = {
             key: _repeat(self._leaf_values(leaf, world), stamps, many=leaf.insights is not None and bool(leaf.insights.group_by))
             for key, leaf in self.spec.leaves.items()
         }
-        self._compute(self.spec.returned, known, stamps, frozenset())
-        result = known[self.spec.returned]
-        series: list[Points] = result if isinstance(result, list) else [result]
-        return [points[stamps[-1]] for points in series if stamps[-1] in points]
-
-    def _compute(self, key: str, known: dict[str, Any], stamps: Sequence[datetime], above: frozenset[str]) -> None:
-        if key in known:
-            return
-        if key not in self.spec.expressions or key in above:
-            raise AlarmError(f"no metric or expression has the id {key!r}" if key not in above else f"{key!r} refers to itself")
-        expression = self.spec.expressions[key]
-        for name in sorted(expression.names):
-            self._compute(name, known, stamps, above | {key})
-        periods = dict.fromkeys(self.spec.leaves, float(self.spec.period))
-        try:
-            known[key] = evaluate(expression, known, timestamps=stamps, metrics=list(self.spec.leaves), periods=periods)
-        except MathError as error:
-            raise AlarmError(str(error)) from error
+        return [points[stamps[-1]] for points in self.spec.compared(read, stamps) if stamps[-1] in points]
 
     def _leaf_values(self, leaf: Leaf, world: Sequence[TrialSeries]) -> list[float]:
         """One value a contributor (one in all without GROUP BY), in the query's order; none without data."""
