@@ -65,6 +65,7 @@ from phase5_ops.sections.replay.audit import assets as replay_audit
 from phase5_ops.sections.replay.audit.spark.assets import EXPORTS, ledger_export_audit
 from phase5_ops.sections.replay.probes import assets as replay_probes
 from phase5_ops.sections.slo import assets as slo
+from phase5_ops.sections.slo.alarm_replay import assets as alarm_replay
 from phase5_ops.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ log = logging.getLogger(__name__)
 #: What declares assets and checks, in the order of the checklist.
 _PARTS = (
     slo,
+    alarm_replay,
     breakers,
     replay_probes,
     replay_audit,

@@ -200,7 +200,7 @@ ROWS: tuple[Row, ...] = (
 )
 
 #: Assets of extra checks that are no row's own are named here.
-_SECTION_OF_ASSET = {row.asset: row.id[0] for row in ROWS} | {"role_access": "4", "autonomy_changes": "5"}
+_SECTION_OF_ASSET = {row.asset: row.id[0] for row in ROWS} | {"role_access": "4", "autonomy_changes": "5", "alarm_replay": "1"}
 
 EXTRA_CHECKS: tuple[Row, ...] = (
     Row(
@@ -227,6 +227,16 @@ EXTRA_CHECKS: tuple[Row, ...] = (
         "No alarm on the tool SLO metrics is in ALARM.",
         "no_slo_alarm_firing",
         "slo_alarms",
+        "ops-sre",
+        _ALARM_ANCHOR,
+    ),
+    Row(
+        "alarms_would_have_fired",
+        "Alarms would have fired",
+        "Replayed on thirty days of recorded metrics, the alarms tell people of every breach of an SLO, in time, and seldom of"
+        " anything else.",
+        "alarms_would_have_fired",
+        "alarm_replay",
         "ops-sre",
         _ALARM_ANCHOR,
     ),

@@ -139,6 +139,19 @@ class AlarmPolicy(Policy):
         return self
 
 
+class AlarmReplayPolicy(Policy):
+    """The check alarms_would_have_fired."""
+
+    max_detection_minutes: Less[int] = Field(15, ge=1, description="how long after a breach began people are told, at the latest")
+    max_false_alarms_a_week: Less[float] = Field(
+        1, ge=0, allow_inf_nan=False, description="how often an alarm may fire a week while its tools meet their SLO"
+    )
+    max_metrics_read_again: More[int] = Field(
+        10_000, ge=0, description="metrics with a tenant that are read by five minutes, at most, where a breach is possible"
+    )
+    max_firings_an_hour: Less[int] = Field(3, ge=1, description="how often an alarm may go into ALARM within an hour")
+
+
 class RunbookPolicy(Policy):
     """Rows 1.3 and 2.2: the anchors that must resolve."""
 

@@ -30,6 +30,7 @@ from phase5_ops.input_files.written_twice import WrittenTwice, distinct_json, di
 from phase5_ops.policy import (
     DEFAULT_ENVIRONMENT,
     AlarmPolicy,
+    AlarmReplayPolicy,
     BreakerPolicy,
     BudgetPolicy,
     ChangePolicy,
@@ -267,6 +268,7 @@ class Settings(BaseSettings):
     connectors: More[tuple[Name, ...]] = Field((), description="connectors that must be there beside those of the tools")
     slo: SloPolicy = SloPolicy()
     alarms: AlarmPolicy = AlarmPolicy()
+    alarm_replay: AlarmReplayPolicy = AlarmReplayPolicy()
     runbook_policy: RunbookPolicy = RunbookPolicy()
     breakers: BreakerPolicy = BreakerPolicy()
     probes: ProbePolicy = ProbePolicy()

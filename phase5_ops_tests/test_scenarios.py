@@ -56,13 +56,16 @@ PROBED = (*replay_probes.ROWS, "4.1")
 JUDGED = tuple(row.id for row in ALL_CHECKS if row.check in implemented_checks())
 UNPROBED = tuple(row for row in JUDGED if row not in PROBED)
 
-_METRICS_AND_ALARMS = frozenset({"tool_slo_summary", "slo_alarms", "runbook", "breaker_snapshot"})
+_METRICS_AND_ALARMS = frozenset({"tool_slo_summary", "slo_alarms", "alarm_replay", "runbook", "breaker_snapshot"})
 _RECORDS = frozenset({"replay_audit", "tenant_log_scan", "autonomy_budget", "autonomy_changes", "tenant_cost_report"})
 _BILL = frozenset({"tenant_cost_report"})
 _LOGS, _ROLES = frozenset({"tenant_log_scan"}), frozenset({"role_access"})
 #: Field of the blueprint -> the assets that read what it becomes; a field that is not here is read by every asset.
 READERS = {
-    **dict.fromkeys(("traffic", "points", "alarms", "alarm_states", "composites", "mute_rules", "topics"), _METRICS_AND_ALARMS),
+    **dict.fromkeys(
+        ("traffic", "points", "alarms", "alarm_states", "alarm_histories", "composites", "mute_rules", "topics"),
+        _METRICS_AND_ALARMS,
+    ),
     **dict.fromkeys(("dashboards", "runbook", "breakers"), _METRICS_AND_ALARMS),
     **dict.fromkeys(("items", "raw_items"), _RECORDS),
     **dict.fromkeys(("billing", "cost_tags", "cost_tags_updated", "cost_budgets"), _BILL),
@@ -74,6 +77,7 @@ READERS = {
 CALLERS = {
     **dict.fromkeys(("GetMetricData", "ListDashboards", "DescribeAlarms", "ListSubscriptionsByTopic"), _METRICS_AND_ALARMS),
     **dict.fromkeys(("ListCostAllocationTags", "GetCostAndUsage", "DescribeBudgets"), _BILL),
+    "DescribeAlarmHistory": frozenset({"alarm_replay"}),
     "FilterLogEvents": _LOGS,
     "GetAccountAuthorizationDetails": _ROLES,
 }
@@ -83,9 +87,12 @@ NO_ITEMS = {"dynamodb:DescribeTable", "dynamodb:GetResourcePolicy", "dynamodb:Li
 SUMMARY = ("registered_tools", "tool_slo_summary")
 #: Field of the blueprint, or operation -> the assets that read it themselves, where others see it only in the tables of these.
 READ_BY = {
-    **dict.fromkeys(("traffic", "points"), frozenset({"tool_slo_summary", "slo_alarms"})),  # an alarm's state comes of metrics
+    # an alarm's state comes of metrics
+    **dict.fromkeys(("traffic", "points"), frozenset({"tool_slo_summary", "slo_alarms", "alarm_replay"})),
     **dict.fromkeys(("alarms", "alarm_states", "composites", "mute_rules", "topics"), frozenset({"slo_alarms"})),
-    **dict.fromkeys(("GetMetricData", "ListDashboards", "dashboards"), frozenset({"tool_slo_summary"})),
+    **dict.fromkeys(("ListDashboards", "dashboards"), frozenset({"tool_slo_summary"})),
+    "GetMetricData": frozenset({"tool_slo_summary", "alarm_replay"}),
+    "alarm_histories": frozenset({"slo_alarms", "alarm_replay"}),  # when an alarm was put is in both
     **dict.fromkeys(("DescribeAlarms", "ListSubscriptionsByTopic"), frozenset({"slo_alarms"})),
     "runbook": frozenset({"runbook"}),
     "breakers": frozenset({"breaker_snapshot"}),

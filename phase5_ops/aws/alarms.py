@@ -6,6 +6,7 @@ answer, not a failed read; so is a topic that another account does not let us re
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from phase5_ops.aws.reader import Answer, AwsReader
@@ -23,6 +24,9 @@ IAM_ACTIONS = (
 #: As many alarms, or mute rules, as a page takes; fifty alarms if nothing is said (CloudWatch API reference).
 _LARGE_PAGES = {"PageSize": 100}
 
+#: What reading the history of alarms needs.
+HISTORY_ACTIONS = ("cloudwatch:DescribeAlarmHistory",)
+
 _MUTE_RULE_RESOURCE = ":alarm-mute-rule:"
 
 
@@ -38,6 +42,18 @@ def read_alarms(reader: AwsReader) -> Alarms:
     answer = describe_alarms(reader)
     rules, rule_reads = _read_mute_rules(reader)
     return Alarms(answer.items("MetricAlarms"), answer.items("CompositeAlarms"), rules, [answer.read, *rule_reads])
+
+
+def read_alarm_history(reader: AwsReader, since: datetime) -> Answer:
+    """What happened to every alarm since then, `AlarmHistoryItems`: changes of state and of definition, actions; kept 30 days."""
+    return reader.paginate(
+        "cloudwatch",
+        "describe_alarm_history",
+        "all alarms",
+        AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+        StartDate=since,
+        PaginationConfig=_LARGE_PAGES,
+    )
 
 
 def _read_mute_rules(reader: AwsReader) -> tuple[list[Mapping[str, Any]], list[Read]]:

@@ -117,6 +117,11 @@ def alarms_read() -> list[Statement]:
     ]
 
 
+def alarm_history_read() -> list[Statement]:
+    """Reading what happened to alarms: for all, as a narrower scope leaves composite alarms out."""
+    return [statement("ReadMetricsAlarms", alarms.HISTORY_ACTIONS, ["*"])]
+
+
 def runbook_read(settings: Settings) -> list[Statement]:
     """Reading the runbook, if it is in S3."""
     if not settings.runbook.startswith("s3://"):

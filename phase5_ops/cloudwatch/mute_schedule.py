@@ -41,7 +41,12 @@ class MuteSchedule:
 
     def mutes(self, moment: datetime) -> bool:
         """Whether it mutes at a moment."""
-        return any(begin <= moment < begin + self.duration for begin in self._beginnings(moment, moment))
+        return self.until(moment) is not None
+
+    def until(self, moment: datetime) -> datetime | None:
+        """When the muting ends that goes on at a moment; None where none does."""
+        ends = (begin + self.duration for begin in self._beginnings(moment, moment) if begin <= moment)
+        return max((end for end in ends if moment < end), default=None)
 
     def share(self, start: datetime, span: timedelta) -> float:
         """The share of a span of time that it mutes, 0-1."""

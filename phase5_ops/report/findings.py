@@ -25,9 +25,9 @@ FINDINGS_FILE = "findings.json"
 _FIRST = (
     CodeChapter("Any row", (ReadCode, JudgingCode, ReportCode)),
     CodeChapter(
-        "Rows that rest on histories: 2.1, 2.2, 3.2, error budget",
+        "Rows that rest on histories: 2.1, 2.2, 3.2, error budget, replayed alarms",
         (HistoryCode,),
-        of=("2.1", "2.2", "3.2", "error_budget_not_burning"),
+        of=("2.1", "2.2", "3.2", "error_budget_not_burning", "alarms_would_have_fired"),
     ),
 )
 _LAST = (

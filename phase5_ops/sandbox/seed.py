@@ -8,6 +8,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -222,6 +223,12 @@ def _seed_alarms(cloudwatch: Any, sns: Any, blueprint: Blueprint) -> None:  # no
         cloudwatch.put_composite_alarm(**composite)
     for rule in blueprint.mute_rules:
         cloudwatch.put_alarm_mute_rule(**rule)
+    for name, history in blueprint.alarm_histories.items():
+        put_at, *changed_at = (
+            blueprint.now - timedelta(minutes=ago) for ago in (history.put_minutes_ago, *(ago for ago, _ in history.states))
+        )
+        states = [state for _, state in history.states]
+        moto_cloudwatch.give_history(cloudwatch.meta.region_name, name, put_at, list(zip(changed_at, states, strict=True)))
     for name, state in blueprint.alarm_states.items():
         cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="set by the scenario")
     for name, content in blueprint.dashboards.items():

@@ -14,7 +14,7 @@ from phase5_ops.aws.metrics import MAX_POINTS, MAX_QUERIES, read_metric_data
 from phase5_ops.aws.pricing import cost_usd
 from phase5_ops.aws.reader import Answer, CallMeter
 from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS
-from phase5_ops.cloudwatch.metric_query import MetricSet
+from phase5_ops.cloudwatch.metric_query import MetricQuery, MetricSet, Series
 from phase5_ops.context import open_run
 from phase5_ops.gate.runs.continuity import look_back
 from phase5_ops.policy import SloPolicy
@@ -22,10 +22,13 @@ from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.sandbox.state.sized import Size
-from phase5_ops.sections.slo.summary.plan import count_segments, percentile_segments, plan
+from phase5_ops.sections.slo.alarm_replay.plan import first_queries, replayed_range, second_queries, spans_to_read, watching
+from phase5_ops.sections.slo.alarm_replay.recorded_metrics import RecordedMetrics, has_tenant
+from phase5_ops.sections.slo.summary.plan import count_segments, counting_stats, percentile_segments, plan
 from phase5_ops.settings import load_settings
 from phase5_ops_tests.conftest import NOW, clean
 from phase5_ops_tests.places import ROOT
+from phase5_ops_tests.sections.slo.alarms.alarm_platform import errors, evidence, latency
 from phase5_ops_tests.without_dagster import gathered
 
 MOMENT = datetime.fromisoformat("2026-11-23T12:35:00Z")  # within an hour, so that percentiles have a range of their own in it
@@ -62,6 +65,25 @@ class MetricCalls:
         return 3 * (2 * self.latency + self.success + self.error) + 2 * 3 * self.latency
 
 
+@dataclass(frozen=True)
+class ReplayCalls:
+    """What `alarm_replay` asks GetMetricData for beyond that, of sets without a tenant and alarms on a single metric."""
+
+    latency: int
+    success: int
+    alarms: int
+
+    @property
+    def calls(self) -> int:
+        """27 days of five minutes are 7,776 data points, so that twelve queries fill a call; of thirty days, eleven do."""
+        return math.ceil((2 * self.latency + self.success) / 12) + math.ceil(self.alarms / 11)
+
+    @property
+    def metrics(self) -> int:
+        """What AWS bills."""
+        return 2 * self.latency + self.success + self.alarms
+
+
 class Counting:
     """A reader whose CloudWatch has no data point; it counts calls."""
 
@@ -94,6 +116,56 @@ def test_metric_data_takes_as_few_calls_as_queries_and_data_points_allow(known):
     assert reader.meter.units == {"cloudwatch:GetMetricData": known.metrics}
 
 
+def asked(failed_in_one_hour: int) -> tuple[Counting, Counting]:
+    """What the replay of an alarm asks for first, and where a breach is possible: thirty tools of 2,000 calls in five minutes.
+
+    In each hour two calls of five tenants of a tool fail, in one hour more.
+    """
+    range_, tools = replayed_range(MOMENT), [f"t{number}" for number in range(30)]
+    own = {tool: {"tool_name": tool, "connector_id": "c"} for tool in tools}
+    of_tenants = [{**base, "tenant_id": str(number)} for base in own.values() for number in range(5)]
+    names = (LATENCY, SUCCESS, ERROR)
+    known = [MetricSet.of(name, base) for base in own.values() for name in (LATENCY, SUCCESS)]
+    known += [MetricSet.of(name, dimensions) for dimensions in of_tenants for name in names]
+    hours = dict.fromkeys(range(range_.first, range_.fine_from, 3600), 2.0)
+    hourly = {
+        (one, stat): hours | ({range_.first + 36_000: failed_in_one_hour} if one.metric == ERROR else {})
+        for one in known
+        for stat in counting_stats(one.metric, SloPolicy())
+    }
+    alarms = list(watching(evidence(latency(), errors()).rows).values())
+    given: dict[str, Any] = {"range_": range_, "policy": SloPolicy(), "namespace": "CCNative/Execution"}
+    recorded = RecordedMetrics(range_)
+    dense = dict.fromkeys(range(range_.first, range_.fine_from, 300), 2000.0)
+    for one in known:
+        if not has_tenant(one):
+            for stat in counting_stats(one.metric, SloPolicy()):
+                query = MetricQuery(one, stat, 300, MOMENT, MOMENT)
+                recorded.add_counts([Series(query, list(dense), list(dense.values()), whole=True)])
+    by_tool = [[one for one in known if dict(one.dimensions)["tool_name"] == tool] for tool in tools]
+    spans = spans_to_read(by_tool, hourly, recorded, alarms, SloPolicy())
+    answers = Counting(), Counting()
+    for reader, queries in zip(
+        answers,
+        (first_queries(known, hourly, alarms, **given), second_queries(known, hourly, spans, alarms, **given)),
+        strict=True,
+    ):
+        if len(queries):
+            read_metric_data(reader, "ns", [*queries.counts, *queries.values])
+    return answers
+
+
+def test_the_replay_of_alarms_reads_tenants_only_where_a_breach_is_possible():
+    first, again = asked(failed_in_one_hour=2)
+    expected = ReplayCalls(latency=30, success=30, alarms=1)
+    assert (first.calls, first.meter.units["cloudwatch:GetMetricData"]) == (expected.calls, expected.metrics)
+    assert again.calls == 0
+    first, again = asked(failed_in_one_hour=300)
+    assert first.calls == expected.calls
+    of_three_hours = 30 * 5 * 2  # successes and errors of each tenant; 36 data points, so that 500 queries are the limit
+    assert (again.calls, again.meter.units["cloudwatch:GetMetricData"]) == (1, of_three_hours)
+
+
 def test_the_figures_of_ten_thousand_tenants_are_those_of_the_documentation():
     """200 tools, each called by 100 of the tenants, and successes without a tenant beside them."""
     named = 200 * 100
@@ -102,6 +174,10 @@ def test_the_figures_of_ten_thousand_tenants_are_those_of_the_documentation():
     page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
     assert f"ListMetrics {listed:,}, GetMetricData {of_all.calls:,} ({of_all.metrics:,} metrics" in page
     assert f"DescribeAlarms {pages(400, 100)}" in page
+    replayed = ReplayCalls(latency=200, success=200, alarms=200)
+    assert (
+        f"{replayed.calls} calls of GetMetricData more ({replayed.metrics} metrics, {0.00001 * replayed.metrics:.3f} USD)" in page
+    )
     costs = pages(60 * (10_000 + 10), 5_000) + 1
     meter = CallMeter()
     meter.calls.update({"ce:GetCostAndUsage": costs, "ce:ListCostAllocationTags": 1, "cloudwatch:GetMetricData": of_all.calls})

@@ -8,8 +8,8 @@ from phase5_ops.cloudwatch.alarm_evaluation import ALARM, INSUFFICIENT_DATA, OK,
 
 _STATES = {"A": ALARM, "O": OK, "I": INSUFFICIENT_DATA, "k": None}
 
-#: The two tables of "Configuring how CloudWatch alarms treat missing data", for EvaluationPeriods 3: points oldest first (X breaches,
-#: 0 does not, - is missing), DatapointsToAlarm, and the state (None: kept) for missing, ignore, breaching and notBreaching.
+#: The two tables of "Configuring how CloudWatch alarms treat missing data", for EvaluationPeriods 3: points oldest first (X
+#: breaches, 0 does not, - is missing), DatapointsToAlarm, and the state (None: kept) for each of TREATMENTS.
 GUIDE = [
     (points, to_alarm, [_STATES[letter] for letter in states])
     for points, to_alarm, states in (

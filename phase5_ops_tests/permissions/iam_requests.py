@@ -42,6 +42,7 @@ _WITHOUT_RESOURCES = {"budgets", "ce", "cloudtrail", "sts"}
 
 #: The same of single operations.
 FOR_ALL = {
+    "cloudwatch:DescribeAlarmHistory",
     "cloudwatch:DescribeAlarms",
     "cloudwatch:GetMetricData",
     "cloudwatch:ListAlarmMuteRules",

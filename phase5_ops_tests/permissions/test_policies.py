@@ -64,7 +64,7 @@ PURPOSES = {
 }
 
 #: What the service lets nobody narrow, or what is read whole: GetMetricData and ListMetrics, ListFunctions, LookupEvents and the
-#: others have no resource types; DescribeAlarms answers without composite alarms unless it is allowed for all.
+#: others have no resource types; DescribeAlarms and DescribeAlarmHistory leave composite alarms out unless allowed for all.
 ONLY_FOR_ALL = FOR_ALL | {
     "budgets:ViewBudget",
     "ce:GetCostAndUsage",

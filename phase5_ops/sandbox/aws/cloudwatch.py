@@ -95,7 +95,15 @@ def store(region: str) -> MetricStore:
 def backdate_alarms(region: str, configured: datetime) -> None:
     """Makes all alarms of a region look as if they had been put at `configured`, for a scenario of an old platform."""
     for alarm in _state(cloudwatch_backends[ACCOUNT][region]).alarms.values():
-        alarm.configured = configured
+        alarm.configured = min(alarm.configured, configured)
+
+
+def give_history(region: str, name: str, configured: datetime, changes: Sequence[tuple[datetime, str]]) -> None:
+    """Gives an alarm a past: put at `configured`, in INSUFFICIENT_DATA then, and in these states from these moments on."""
+    alarm = _state(cloudwatch_backends[ACCOUNT][region]).alarms[name]
+    alarm.configured, alarm.state, alarm.history = configured, INSUFFICIENT_DATA, []
+    for at, state in changes:
+        alarm.set_state(state, "as CloudWatch evaluated it then", None, at)
 
 
 def _now() -> datetime:

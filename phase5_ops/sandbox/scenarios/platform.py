@@ -28,6 +28,7 @@ def _healthy(_state: Blueprint) -> None:
         "tool_slo_met": (INCONCLUSIVE, "no_tool_registered"),
         "error_budget_not_burning": (INCONCLUSIVE, "no_tool_registered"),
         "no_slo_alarm_firing": (INCONCLUSIVE, "no_slo_alarm"),
+        "alarms_would_have_fired": (INCONCLUSIVE, "nothing_judged"),
         "iam_is_tenant_scoped": (INCONCLUSIVE, "nothing_judged"),
         "changes_are_audited": (INCONCLUSIVE, "nothing_judged"),
     },

@@ -4,7 +4,7 @@ from phase5_ops.sandbox.scenarios.registry import ERROR, INCONCLUSIVE, scenario
 from phase5_ops.sandbox.state.blueprint import Blueprint
 
 #: What is judged by the tools' metrics.
-_BY_METRICS = ("1.1", "1.2", "2.2", "tool_slo_met", "error_budget_not_burning")
+_BY_METRICS = ("1.1", "1.2", "2.2", "tool_slo_met", "error_budget_not_burning", "alarms_would_have_fired")
 
 
 @scenario("metrics-denied", "GetMetricData is denied.", dict.fromkeys(_BY_METRICS, (ERROR, "read_failed")))
@@ -15,7 +15,7 @@ def _metrics_denied(state: Blueprint) -> None:
 @scenario(
     "alarms-throttled",
     "DescribeAlarms is throttled.",
-    {"1.2": (ERROR, "read_failed"), "1.3": (ERROR, "read_failed"), "no_slo_alarm_firing": (ERROR, "read_failed")},
+    dict.fromkeys(("1.2", "1.3", "no_slo_alarm_firing", "alarms_would_have_fired"), (ERROR, "read_failed")),
 )
 def _alarms_throttled(state: Blueprint) -> None:
     state.faults.append({"operation": "DescribeAlarms", "kind": "throttle"})

@@ -82,12 +82,21 @@ class Traffic:
 
 @dataclass
 class Point:
-    """One extra data point, `minutes_ago` before the platform's present."""
+    """An extra data point, `minutes_ago` before the platform's present, `count` times."""
 
     metric: str
     dimensions: dict[str, str]
     value: float
     minutes_ago: float = 1.0
+    count: int = 1
+
+
+@dataclass
+class AlarmHistory:
+    """What CloudWatch has recorded of an alarm: when it was put, and its states since then, each from so long ago."""
+
+    put_minutes_ago: float
+    states: list[tuple[float, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -116,6 +125,7 @@ class Blueprint:
     points: list[Point] = field(default_factory=list)
     alarms: list[dict[str, Any]] = field(default_factory=list)
     alarm_states: dict[str, str] = field(default_factory=dict)
+    alarm_histories: dict[str, AlarmHistory] = field(default_factory=dict)
     composites: list[dict[str, Any]] = field(default_factory=list)
     mute_rules: list[dict[str, Any]] = field(default_factory=list)
     topics: dict[str, list[str]] = field(default_factory=dict)

@@ -35,7 +35,7 @@ def rows_of(blueprint: Blueprint) -> Rows:
         _add_traffic(rows, traffic, blueprint.epoch)
     for point in blueprint.points:
         at = int(blueprint.epoch - point.minutes_ago * _MINUTE)
-        rows[MetricKey(point.metric, tuple(sorted(point.dimensions.items())))].append(_row(at, point.value, 1))
+        rows[MetricKey(point.metric, tuple(sorted(point.dimensions.items())))].append(_row(at, point.value, point.count))
     return rows
 
 

@@ -27,6 +27,7 @@ from phase5_ops.sections.slo.alarms.remedy import mend_alarms
 from phase5_ops.sections.slo.previews import REGISTERED_TOOLS_PREVIEW, RUNBOOK_PREVIEW
 from phase5_ops.sections.slo.runbook.judge import RunbookLinkCode, judge_alarm_runbook
 from phase5_ops.sections.slo.runbook.remedy import mend_alarm_runbook
+from phase5_ops.sections.slo.summary.counts import keep_counts
 from phase5_ops.sections.slo.summary.dashboards import dashboard_coverage
 from phase5_ops.sections.slo.summary.evidence import TOOL_SLO_SUMMARY, Summary, error_sets, tool_slo_summary
 from phase5_ops.sections.slo.summary.judges.burn import BurnCode, judge_budget_not_burning
@@ -62,6 +63,7 @@ def gather_tool_slo_summary(run: RunContext, tables: Tables) -> Summary:
     known = known_sets(run.history, run.metrics_scope, listed, now=now, whole=list_read.status is ReadStatus.OK)
     queries = plan(known.metric_sets, settings.slo, now=now, read_at=now)
     series, data_reads = read_metric_data(reader, settings.metrics_namespace, queries) if queries else ([], [])
+    keep_counts(run, series)
     bodies, dashboard_reads = read_dashboards(reader)
     registry: Registry = tables["registered_tools"]
     coverage = dashboard_coverage(

@@ -34,7 +34,9 @@ from phase5_ops.sandbox.state.records import table_specs
 from phase5_ops.settings import Tables
 
 _METRICS = frozenset({"traffic", "points"})
-_ALARMS = frozenset({"alarms", "alarm_states", "composites", "mute_rules", "topics", "topic_attributes", "dashboards"})
+_ALARMS = frozenset(
+    {"alarms", "alarm_states", "composites", "mute_rules", "topics", "topic_attributes", "dashboards", "alarm_histories"}
+)
 _ITEMS = frozenset({"items", "raw_items", "tenants", "breakers", "missing_tables"})
 _BILL = frozenset({"billing", "cost_tags", "cost_tags_updated"})
 #: The fields of the blueprint that a running sandbox can be changed in.

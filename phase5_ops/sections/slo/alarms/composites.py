@@ -90,6 +90,13 @@ class Composites:
         unread = {name for name in self._errors if alarm in str(self._raw[name].get("AlarmRule"))}
         return [self._entry(name, alarm, alike) for name in sorted(names | unread)]
 
+    def in_metric_alarms(self, name: str) -> AlarmRule | str:
+        """The rule of a composite in terms of metric alarms alone; text: why it is not known."""
+        try:
+            return self._resolved(name, ())
+        except (_NotJudged, RuleTooLarge) as error:
+            return str(error)
+
     def _entry(self, name: str, alarm: str, alike: Collection[str]) -> dict[str, Any]:
         raw = self._raw[name]
         suppressor = raw.get("ActionsSuppressor")

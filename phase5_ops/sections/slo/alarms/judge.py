@@ -26,7 +26,7 @@ from phase5_ops.verdict import EvidenceLink, Finding, Judgement, conclude
 _MISSING = {"latency": AlarmCode.LATENCY_ALARM_MISSING, "error": AlarmCode.ERROR_ALARM_MISSING}
 
 #: Reads without which it is not known which SLO alarms there are.
-_ALARM_READS = ("dynamodb:Scan", "cloudwatch:DescribeAlarms")
+ALARM_READS = ("dynamodb:Scan", "cloudwatch:DescribeAlarms")
 
 #: Reads behind `slo_alarms` that have no bearing on which alarms there are, what they say and in which state they are.
 OTHER_READS = (
@@ -120,7 +120,7 @@ def judge_no_slo_alarm_firing(table: SloAlarms, *, links: ConsoleLinks) -> Judge
 
 def slo_alarms_known(table: SloAlarms) -> bool:
     """Whether tools and alarms were read whole, so that an SLO alarm that is not in the table does not exist."""
-    return _read(table, *_ALARM_READS)
+    return _read(table, *ALARM_READS)
 
 
 def required_rows(table: SloAlarms) -> dict[str, SloAlarm]:

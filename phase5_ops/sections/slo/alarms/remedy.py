@@ -58,29 +58,38 @@ _KEPT_OF_NAME = 200
 def mend_alarms(case: MendingCase) -> Iterator[Remedy | CannotMend]:
     """A new alarm for every tool and signal of which no alarm is faultless, if that one would be."""
     table: SloAlarms = case.tables["slo_alarms"]
-    context = context_of(table, slo=case.settings.slo, alarms=case.settings.alarms, now=case.now)
-    topic, columns = _topic(table, context)
-    taken: set[str] = {row.alarm for row in table.rows if row.alarm}
+    new = NewAlarms(case)
     stored = set(answering(case.findings))
     for tool in required_rows(table):
         for signal in SIGNALS:
             rows = [row for row in table.rows if row.tool == tool and row.signal == signal]
-            best, found = best_candidate(rows, context)
+            best, found = best_candidate(rows, new.context)
             blind = [each for each in case.of("latency_alarm_blind_to_errors") if each.subject.startswith(f"{tool}: ")]
             answers = tuple(pair for pair in answering([*found, *(blind if signal == "error" else ())]) if pair in stored)
             if not any(code in _MENDED for code, _ in answers):
                 continue
-            request = _request(best, case, topic, taken)
-            if why := _fault(request, best, columns, context, case):
-                yield CannotMend(answers, why)
-                continue
-            taken.add(request["AlarmName"])
-            yield Remedy(answers, NewAlarm(request), _cautions(best))
+            stays = (f"the alarm {best.alarm} stays: delete it once this one works",) if best.alarm else ()
+            yield new.beside(best, answers, stays)
 
 
-def _cautions(best: SloAlarm) -> tuple[str, ...]:
-    cautions = ("an alarm that has this name already would be replaced; the evidence knows those on the platform's metrics",)
-    return (*cautions, f"the alarm {best.alarm} stays: delete it once this one works") if best.alarm else cautions
+class NewAlarms:
+    """Makes alarms as row 1.2 asks for, each under a name that none of the platform's has."""
+
+    def __init__(self, case: MendingCase) -> None:
+        table: SloAlarms = case.tables["slo_alarms"]
+        self.context = context_of(table, slo=case.settings.slo, alarms=case.settings.alarms, now=case.now)
+        self._case = case
+        self._topic, self._columns = _topic(table, self.context)
+        self._taken: set[str] = {row.alarm for row in table.rows if row.alarm}
+
+    def beside(self, row: SloAlarm, answers: tuple[tuple[str, str], ...], cautions: tuple[str, ...] = ()) -> Remedy | CannotMend:
+        """One for the tool and signal of a row, if the judge finds nothing wrong with it."""
+        request = _request(row, self._case, self._topic, self._taken)
+        if why := _fault(request, row, self._columns, self.context, self._case):
+            return CannotMend(answers, why)
+        self._taken.add(request["AlarmName"])
+        replaced = "an alarm that has this name already would be replaced; the evidence knows those on the platform's metrics"
+        return Remedy(answers, NewAlarm(request), (replaced, *cautions))
 
 
 def _topic(table: SloAlarms, context: AlarmContext) -> tuple[str | RemedyParameter, Mapping[str, Any]]:

@@ -70,6 +70,11 @@ def percentile_segments(now: datetime, read_at: datetime, lookback_hours: int) -
     return [segment for segment in segments if segment.start < segment.end]
 
 
+def kept_days(period: int) -> int:
+    """For how many days CloudWatch answers by this period: later it keeps multiples of a longer one alone."""
+    return max(days for days, coarsest in _RETENTION_DAYS if period % coarsest == 0 or coarsest == MINUTE)
+
+
 def _finest_kept(age: timedelta) -> int:
     """The shortest period that CloudWatch still keeps for data of this age, with an hour to spare."""
     for days, period in _RETENTION_DAYS:
@@ -83,14 +88,25 @@ def within_stat(policy: SloPolicy) -> str:
     return f"TC(:{policy.latency_threshold_ms:.10g})"
 
 
+def counting_stats(metric: str, policy: SloPolicy) -> tuple[str, ...]:
+    """The statistics by which the calls of a metric's sets are counted; they add up over sets and periods."""
+    return {LATENCY: (SAMPLES, within_stat(policy)), SUCCESS: (SUM,), ERROR: (SUM,)}.get(metric, ())
+
+
+def count_queries(metric_sets: Iterable[MetricSet], policy: SloPolicy, *, now: datetime, read_at: datetime) -> list[MetricQuery]:
+    """The counts of these dimension sets over thirty days."""
+    counts = count_segments(now, read_at)
+    return [
+        query for metric_set in metric_sets for query in _queries(metric_set, counting_stats(metric_set.metric, policy), counts)
+    ]
+
+
 def plan(metric_sets: Iterable[MetricSet], policy: SloPolicy, *, now: datetime, read_at: datetime) -> list[MetricQuery]:
     """Every statistic that the summary needs of these dimension sets; none twice."""
-    counts = count_segments(now, read_at)
+    metric_sets = list(metric_sets)
     percentiles = percentile_segments(now, read_at, policy.lookback_hours)
-    stats = {LATENCY: (SAMPLES, within_stat(policy)), SUCCESS: (SUM,), ERROR: (SUM,)}
-    queries: list[MetricQuery] = []
+    queries = count_queries(metric_sets, policy, now=now, read_at=read_at)
     for metric_set in metric_sets:
-        queries += _queries(metric_set, stats.get(metric_set.metric, ()), counts)
         if metric_set.metric == LATENCY:
             queries += _queries(metric_set, PERCENTILES, percentiles)
     return queries

@@ -1,0 +1,131 @@
+"""The calls of a tool by five minutes: in which of them it missed its SLO, and in which hours that cannot be excluded. Pure.
+
+A window misses the SLO as `tool_slo_met` has it: of at least `min_window_samples` calls too many took too long, or failed. A
+breach is an unbroken row of such windows.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS
+from phase5_ops.cloudwatch.metric_query import MetricSet
+from phase5_ops.policy import SloPolicy
+from phase5_ops.sections.slo.alarm_replay.recorded_metrics import Range, RecordedMetrics, Values
+from phase5_ops.sections.slo.alarm_replay.timeline import Span, merged
+from phase5_ops.sections.slo.summary.plan import FIVE_MINUTES, HOUR, SAMPLES, SUM, within_stat
+
+Counts = npt.NDArray[np.float64]
+_Total = Callable[[str, str], Counts]  # of a metric and a statistic
+
+_SLOTS_AN_HOUR = HOUR // FIVE_MINUTES
+_ROUNDING = 1e-9  # of counts
+
+#: Signal -> the metrics that say whether a window misses it.
+METRICS_OF = {"latency": (LATENCY,), "error": (SUCCESS, ERROR)}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Breach:
+    """Windows next to each other in which a tool missed its SLO.
+
+    Attributes:
+        start, end: epoch seconds; `end` is not after the evaluation time.
+        worst: the largest share of bad calls of a window, 0-1.
+        calls: in all windows.
+        bad: of these, failed or too slow.
+    """
+
+    start: int
+    end: int
+    worst: float
+    calls: int
+    bad: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignalCalls:
+    """Bad calls and all calls of one tool as emitted, for one signal, by five minutes from the beginning of the range on."""
+
+    range: Range
+    bad: Counts
+    calls: Counts
+    limit: float  # largest share of bad calls that meets the SLO
+
+    def breaches(self, least: int) -> list[Breach]:
+        """The breaches: windows with fewer than `least` calls are not judged."""
+        missed = (self.calls >= max(least, 1)) & (self.bad > self.limit * self.calls + _ROUNDING)
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], missed.astype(np.int8), [0]])))
+        found = []
+        for begin, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+            bad, calls = self.bad[begin:stop], self.calls[begin:stop]
+            start, end = (self.range.first + FIVE_MINUTES * slot for slot in (begin, stop))
+            worst = float((bad / calls).max())
+            found.append(Breach(start, min(end, self.range.end), worst, round(calls.sum()), round(bad.sum())))
+        return found
+
+
+def signal_calls(signal: str, sets: Sequence[MetricSet], recorded: RecordedMetrics, policy: SloPolicy) -> SignalCalls:
+    """The calls of one tool as emitted, from what is known by five minutes of its dimension sets."""
+    slots = -(-(recorded.range.end - recorded.range.first) // FIVE_MINUTES)
+
+    def total(metric: str, stat: str) -> Counts:
+        of_metric = (recorded.counted(one, stat) for one in sets if one.metric == metric)
+        return _placed(of_metric, recorded.range.first, FIVE_MINUTES, slots)
+
+    return _of(signal, total, recorded.range, policy)
+
+
+def possible_hours(
+    signal: str,
+    fine: SignalCalls,
+    hourly: Mapping[tuple[MetricSet, str], Values],
+    sets: Sequence[MetricSet],
+    policy: SloPolicy,
+) -> list[Span]:
+    """The hours in which a window may have missed the SLO because of calls of which only the hour is known.
+
+    At worst all bad ones lie in one window and all good ones outside it, and yet it has enough calls to be judged.
+
+    Args:
+        signal: latency or error.
+        fine: the calls that are known by five minutes.
+        hourly: those of the other sets, by set and statistic.
+        sets: these other sets, of the same tool as emitted.
+        policy: the SLO.
+    """
+    hours = (fine.range.fine_from - fine.range.first) // HOUR
+
+    def total(metric: str, stat: str) -> Counts:
+        return _placed((hourly.get((one, stat), {}) for one in sets if one.metric == metric), fine.range.first, HOUR, hours)
+
+    coarse = _of(signal, total, fine.range, policy)
+    slots = hours * _SLOTS_AN_HOUR
+    bad, calls = (known[:slots].reshape(hours, _SLOTS_AN_HOUR) for known in (fine.bad, fine.calls))
+    worst_bad = bad + coarse.bad[:, None]
+    enough = calls + coarse.calls[:, None] >= policy.min_window_samples
+    missed = enough & (worst_bad > fine.limit * (calls + coarse.bad[:, None]) + _ROUNDING)
+    found = np.flatnonzero(missed.any(axis=1) & (coarse.calls > 0))
+    return merged((fine.range.first + HOUR * hour, fine.range.first + HOUR * (hour + 1)) for hour in found.tolist())
+
+
+def _of(signal: str, total: _Total, range_: Range, policy: SloPolicy) -> SignalCalls:
+    if signal == "latency":
+        samples = total(LATENCY, SAMPLES)
+        return SignalCalls(range_, samples - total(LATENCY, within_stat(policy)), samples, 1 - policy.latency_target)
+    errors = total(ERROR, SUM)
+    return SignalCalls(range_, errors, errors + total(SUCCESS, SUM), policy.error_rate_max)
+
+
+def _placed(series: Iterable[Values], first: int, width: int, slots: int) -> Counts:
+    """The sum of values, each in the slot of so many seconds in which its period begins."""
+    counts = np.zeros(slots)
+    for values in series:
+        if values:
+            at = (np.fromiter(values.keys(), np.int64, len(values)) - first) // width
+            value = np.fromiter(values.values(), np.float64, len(values))
+            inside = (at >= 0) & (at < slots)
+            np.add.at(counts, at[inside], value[inside])
+    return counts

@@ -1,0 +1,299 @@
+"""The evidence table `alarm_replay`: the breaches of every tool and signal, and what each alarm would have done. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from phase5_ops.ccnative.metrics import CONNECTOR_DIMENSION, TOOL_DIMENSION
+from phase5_ops.ccnative.names import canonical_tool
+from phase5_ops.clock import iso
+from phase5_ops.cloudwatch.alarm_evaluation import EXTRA_PERIODS
+from phase5_ops.cloudwatch.metric_query import MetricSet
+from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable, filled
+from phase5_ops.policy import SloPolicy
+from phase5_ops.reads import Read
+from phase5_ops.sections.slo.alarm_replay.calls import METRICS_OF, Breach, signal_calls
+from phase5_ops.sections.slo.alarm_replay.notified import Firing, Notifying
+from phase5_ops.sections.slo.alarm_replay.plan import Watching
+from phase5_ops.sections.slo.alarm_replay.recorded_metrics import RecordedMetrics
+from phase5_ops.sections.slo.alarm_replay.recorded_states import Differences, Recorded, differences
+from phase5_ops.sections.slo.alarm_replay.replay import ReplayedStates, replay
+from phase5_ops.sections.slo.alarm_replay.timeline import Span, overlaps
+from phase5_ops.sections.slo.alarms.evidence import SloAlarm, SloAlarms
+from phase5_ops.sections.slo.alarms.judge import required_rows
+
+_JSON = Column(json={"sort_keys": True, "separators": (",", ":")})
+
+CAUGHT, MISSED, NOT_KNOWN = "caught", "missed", "not_known"
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmReplay:
+    """One row of `alarm_replay`: a tool, a signal and an alarm that watches it; without such an alarm its columns are null.
+
+    Moments are ISO-8601 UTC. The breaches stand in every row of their tool and signal.
+    """
+
+    tool: Annotated[str, "canonical name of a registered tool"]
+    signal: Annotated[str, "latency, error"]
+    breaches: Annotated[
+        list[dict[str, Any]],
+        "times in which the tool missed its SLO: [{start, end, seconds, worst_share, calls, bad}]; shares 0-1",
+        _JSON,
+    ]
+    alarm: Annotated[str | None, "its name"] = None
+    url: Annotated[str | None, "its page in the console"] = None
+    window_seconds: Annotated[int | None, "seconds: period x evaluation periods"] = None
+    problem: Annotated[str | None, "why it could not be replayed at all"] = None
+    replayed: Annotated[list[list[str]], "the spans in which its state is known: [[from, until]]", _JSON] = field(
+        default_factory=list
+    )
+    replayed_days: Annotated[float | None, "days in all of these spans"] = None
+    outcomes: Annotated[
+        list[dict[str, Any]],
+        "of each breach: [{start, outcome: caught, missed or not_known, told, late_seconds, seconds, why}]",
+        _JSON,
+    ] = field(default_factory=list)
+    firings: Annotated[
+        list[dict[str, Any]],
+        "times in which it would have been in ALARM: [{start, end, told, why, breach: there was one, however few calls it had}]",
+        _JSON,
+    ] = field(default_factory=list)
+    compared_since: Annotated[str | None, "from when on CloudWatch's own history was laid beside"] = None
+    recorded: Annotated[list[list[str]], "when CloudWatch says it was in ALARM: [[from, until]]", _JSON] = field(
+        default_factory=list
+    )
+    unexplained: Annotated[list[list[str]], "of these, those that the replay has not: [[from, until]]", _JSON] = field(
+        default_factory=list
+    )
+    absent: Annotated[list[dict[str, Any]], "what CloudWatch's history has not of the replay: [{start, end, breach}]", _JSON] = (
+        field(default_factory=list)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayFacts:
+    """What is known beside the rows.
+
+    Attributes:
+        start, end: of the time that was replayed, ISO-8601.
+        metrics_requested: of CloudWatch, beyond those of `tool_slo_summary`.
+        hours_read_again: of metrics with a tenant, since a breach was possible in them.
+        hours_not_read: of these, since they were too many.
+        metrics_not_read: how many that would have been.
+    """
+
+    start: str = ""
+    end: str = ""
+    metrics_requested: int = 0
+    hours_read_again: int = 0
+    hours_not_read: int = 0
+    metrics_not_read: int = 0
+
+
+ALARM_REPLAY = DeclaredTable(AlarmReplay, ReplayFacts)
+AlarmReplays = GatheredTable[AlarmReplay, ReplayFacts]
+
+
+def nothing_replayed(reads: Sequence[Read], observed_at: datetime) -> AlarmReplays:
+    """The table where something that it is made of was not read whole."""
+    return ALARM_REPLAY.gathered([], ReplayFacts()).with_reads(reads, observed_at)
+
+
+def tools_as_emitted(sets: Sequence[MetricSet]) -> dict[tuple[str, str], list[MetricSet]]:
+    """The dimension sets of each tool and connector as emitted."""
+    found: dict[tuple[str, str], list[MetricSet]] = {}
+    for one in sets:
+        dimensions = dict(one.dimensions)
+        found.setdefault((dimensions.get(TOOL_DIMENSION, ""), dimensions.get(CONNECTOR_DIMENSION, "")), []).append(one)
+    return found
+
+
+def alarm_replay_table(
+    slo_alarms: SloAlarms,
+    alarms: Mapping[str, Watching],
+    sets: Sequence[MetricSet],
+    recorded: RecordedMetrics,
+    states: Mapping[str, Recorded],
+    *,
+    policy: SloPolicy,
+    facts: ReplayFacts,
+    reads: Sequence[Read],
+    observed_at: datetime,
+) -> AlarmReplays:
+    """The evidence table.
+
+    Args:
+        slo_alarms: the table of that name.
+        alarms: those of its alarms that watch a tool, by name.
+        sets: every dimension set of the tool metrics.
+        recorded: their values.
+        states: what CloudWatch's own history says of each alarm.
+        policy: what meets the SLO.
+        facts: of the table.
+        reads: how everything was read.
+        observed_at: evaluation time.
+    """
+    namespace = slo_alarms.facts.metrics_namespace
+    replays = {name: replay(alarm, sets, recorded, namespace) for name, alarm in alarms.items()}
+    notifying = Notifying(
+        [alarm.row for alarm in alarms.values()], {name: each.timeline for name, each in replays.items() if not each.problem}
+    )
+    missed = _missed(required_rows(slo_alarms), sets, recorded, policy)
+    by_subject: dict[tuple[str, str], list[SloAlarm]] = {subject: [] for subject in missed}
+    watched: dict[str, list[tuple[str, str]]] = {}
+    for row in slo_alarms.rows:
+        if row.tool and row.signal and row.alarm:
+            by_subject[row.tool, row.signal].append(row)
+            watched.setdefault(row.alarm, []).append((row.tool, row.signal))
+    done = {
+        name: _Replayed(
+            alarm.row,
+            replays[name],
+            notifying.firings(alarm.row, replays[name].timeline),
+            [span for subject in watched[name] for span in missed[subject].however_few],
+            states.get(name),
+            recorded.range.end,
+        )
+        for name, alarm in alarms.items()
+    }
+    rows = []
+    for (tool, signal), watching in by_subject.items():
+        breaches = missed[tool, signal].breaches
+        shown = [_shown(breach) for breach in breaches]
+        rows += [_row(tool, signal, shown, breaches, done[filled(row.alarm)]) for row in watching]
+        if not watching:
+            rows.append(AlarmReplay(tool, signal, shown))
+    return ALARM_REPLAY.gathered(rows, facts).with_reads(reads, observed_at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Missed:
+    """When a tool missed its SLO: the breaches, and the windows that miss it however few calls they had."""
+
+    breaches: Sequence[Breach]
+    however_few: Sequence[Span]
+
+
+@dataclass(frozen=True, slots=True)
+class _Replayed:
+    """All that is known of one alarm; `missed`: when a tool that it watches missed its SLO, `end`: evaluation time."""
+
+    row: SloAlarm
+    replay: ReplayedStates
+    firings: Sequence[Firing]
+    missed: Sequence[Span]
+    recorded: Recorded | None
+    end: int
+
+    @property
+    def window(self) -> int:
+        """Seconds: period x evaluation periods."""
+        return (self.row.period or 0) * (self.row.evaluation_periods or 0)
+
+    @property
+    def looks_back(self) -> int:
+        """Seconds before an evaluation that may bear on it."""
+        return (self.row.period or 0) * ((self.row.evaluation_periods or 0) + EXTRA_PERIODS)
+
+    def of_a_breach(self, span: Span) -> bool:
+        """Whether a time in ALARM can come of a time in which a tool missed its SLO."""
+        return any(overlaps((span[0] - self.looks_back, span[1]), missed) for missed in self.missed)
+
+    def outcome(self, breach: Breach) -> dict[str, Any]:
+        """What the alarm would have done about a breach, until its window behind the breach's end is over."""
+        until = breach.end + self.window
+        shown: dict[str, Any] = {"start": iso_of(breach.start), "told": None, "late_seconds": None, "seconds": None, "why": ""}
+        near = [each for each in self.firings if overlaps((each.start, each.end), (breach.start, until))]
+        told = [
+            (each.told, each)
+            for each in near
+            if each.told is not None and each.told < until and self._began_with_a_breach(each, breach)
+        ]
+        if told:
+            at, firing = min(told, key=lambda pair: pair[0])
+            at = max(at, breach.start)
+            seconds = min(firing.end, self.end) - firing.start
+            return shown | {"outcome": CAUGHT, "told": iso_of(at), "late_seconds": at - breach.start, "seconds": seconds}
+        why = self.replay.problem or next((each.why for each in near if not each.known), "")
+        if not why and not self.replay.timeline.knows(breach.start, min(until, self.end)):
+            why = "the metrics of that time cannot be had by its period any more"
+        if why:
+            return shown | {"outcome": NOT_KNOWN, "why": why}
+        why = next((each.why or "it was in ALARM long before" for each in near), "it stays out of ALARM")
+        return shown | {"outcome": MISSED, "why": why}
+
+    def _began_with_a_breach(self, firing: Firing, breach: Breach) -> bool:
+        """Whether it went into ALARM because of this breach, or of another from which on it stayed in ALARM."""
+        return firing.start >= breach.start - self.looks_back or self.of_a_breach((firing.start, firing.start + 1))
+
+
+def _row(tool: str, signal: str, shown: list[dict[str, Any]], breaches: Sequence[Breach], alarm: _Replayed) -> AlarmReplay:
+    row, known, recorded = alarm.row, alarm.replay.timeline.known, alarm.recorded
+    found = differences(recorded, alarm.replay.timeline, alarm.looks_back) if recorded else Differences((), ())
+    return AlarmReplay(
+        tool,
+        signal,
+        shown,
+        alarm=row.alarm,
+        url=row.url,
+        window_seconds=alarm.window or None,
+        problem=alarm.replay.problem or None,
+        replayed=_isos(known),
+        replayed_days=sum(min(end, alarm.end) - start for start, end in known) / timedelta(days=1).total_seconds(),
+        outcomes=[alarm.outcome(breach) for breach in breaches],
+        firings=[
+            {
+                "start": iso_of(each.start),
+                "end": iso_of(min(each.end, alarm.end)),
+                "told": None if each.told is None else iso_of(each.told),
+                "why": each.why,
+                "breach": alarm.of_a_breach((each.start, each.end)),
+            }
+            for each in alarm.firings
+        ],
+        compared_since=iso_of(recorded.since) if recorded else None,
+        recorded=_isos(recorded.timeline.firing) if recorded else [],
+        unexplained=_isos(found.unexplained),
+        absent=[
+            {"start": iso_of(start), "end": iso_of(end), "breach": alarm.of_a_breach((start, end))} for start, end in found.absent
+        ],
+    )
+
+
+def _missed(
+    tools: Iterable[str], sets: Sequence[MetricSet], recorded: RecordedMetrics, policy: SloPolicy
+) -> dict[tuple[str, str], _Missed]:
+    """When each tool missed its SLO, by tool and signal; each name and connector that it is emitted under is judged alone."""
+    emitted: dict[str, list[list[MetricSet]]] = {}
+    for (name, _), members in tools_as_emitted(sets).items():
+        emitted.setdefault(canonical_tool(name), []).append(members)
+    found = {}
+    for tool in tools:
+        for signal in METRICS_OF:
+            calls = [signal_calls(signal, members, recorded, policy) for members in emitted.get(tool, ())]
+            breaches = sorted(breach for each in calls for breach in each.breaches(policy.min_window_samples))
+            few = [(breach.start, breach.end) for each in calls for breach in each.breaches(1)]
+            found[tool, signal] = _Missed(breaches, few)
+    return found
+
+
+def _shown(breach: Breach) -> dict[str, Any]:
+    return {
+        "start": iso_of(breach.start),
+        "end": iso_of(breach.end),
+        "seconds": breach.end - breach.start,
+        "worst_share": breach.worst,
+        "calls": breach.calls,
+        "bad": breach.bad,
+    }
+
+
+def iso_of(moment: int) -> str:
+    """Epoch seconds as the table has them."""
+    return iso(datetime.fromtimestamp(moment, UTC))
+
+
+def _isos(spans: Iterable[Span]) -> list[list[str]]:
+    return [[iso_of(start), iso_of(end)] for start, end in spans]

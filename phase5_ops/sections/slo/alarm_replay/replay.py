@@ -1,0 +1,231 @@
+"""One metric alarm over the recorded metrics, evaluated at the end of each of its periods: the states it would have had. Pure.
+
+The alarm is taken as it is defined today. CloudWatch evaluates an alarm each minute over periods that end then; here the
+periods are those of its recorded data points, which begin at multiples of their length, so that a moment is known to within one
+period. Where a period in its range is not known, neither is its state.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from operator import add
+
+from phase5_ops.cloudwatch.alarm_evaluation import (
+    COMPARISONS,
+    EXTRA_PERIODS,
+    INSIGHTS_SECONDS,
+    OK,
+    Breaching,
+    evaluate_range,
+    state_of_series,
+)
+from phase5_ops.cloudwatch.metric_math import Array, Call, Expression, Keyword, Points
+from phase5_ops.cloudwatch.metric_query import MetricSet
+from phase5_ops.cloudwatch.metrics_insights import ACCOUNT
+from phase5_ops.cloudwatch.statistics import StatisticKind
+from phase5_ops.evidence.table import filled
+from phase5_ops.sections.slo.alarm_replay.plan import Watching, sets_of
+from phase5_ops.sections.slo.alarm_replay.recorded_metrics import RecordedMetrics, Values
+from phase5_ops.sections.slo.alarm_replay.timeline import Span, Timeline, in_common, pieced
+from phase5_ops.sections.slo.alarms.model import AlarmError, AlarmSpec, Leaf
+from phase5_ops.sections.slo.summary.plan import SAMPLES, SUM
+
+#: Functions whose result at a period rests on that period alone, whatever else is looked at.
+_POINT_BY_POINT = frozenset(
+    {"ABS", "CEIL", "FLOOR", "LOG", "LOG10", "IF", "FILL", "MINUTE", "HOUR", "DAY", "DATE", "MONTH", "YEAR", "EPOCH", "PERIOD"}
+)
+_OF_ARRAYS = frozenset({"SUM", "AVG", "MIN", "MAX", "STDDEV", "METRICS"})  # of one time series they rest on all of it
+_MOST_METRICS = 10_000  # that a Metrics Insights query processes
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedStates:
+    """What an alarm would have done; `problem`: why nothing of that is known."""
+
+    timeline: Timeline = field(default_factory=Timeline)
+    problem: str = ""
+
+
+def replay(alarm: Watching, sets: Sequence[MetricSet], recorded: RecordedMetrics, namespace: str) -> ReplayedStates:
+    """The states that an alarm would have had.
+
+    Args:
+        alarm: as it is defined.
+        sets: every dimension set of the tool metrics.
+        recorded: their values.
+        namespace: that they are in.
+    """
+    if alarm.spec is None:
+        return ReplayedStates(problem=alarm.error)
+    try:
+        return ReplayedStates(_Replaying(alarm, alarm.spec, sets, recorded, namespace).timeline())
+    except AlarmError as error:
+        return ReplayedStates(problem=str(error))
+
+
+class _Replaying:
+    """One alarm on its way through time."""
+
+    def __init__(
+        self, alarm: Watching, spec: AlarmSpec, sets: Sequence[MetricSet], recorded: RecordedMetrics, namespace: str
+    ) -> None:
+        self._row, self._spec, self._sets, self._recorded, self._namespace = alarm.row, spec, sets, recorded, namespace
+        self._n, self._m = filled(alarm.row.evaluation_periods), filled(alarm.row.datapoints_to_alarm)
+        self._looked_at = self._n + EXTRA_PERIODS
+        if any(leaf.insights for leaf in spec.leaves.values()):
+            self._looked_at = min(self._looked_at, max(INSIGHTS_SECONDS // spec.period, 1))
+        compare, threshold = COMPARISONS.get(spec.comparison), spec.threshold
+        if compare is None or threshold is None:
+            raise AlarmError(f"no fixed threshold to compare with ({spec.comparison})")
+        self._breaches, self._threshold = compare, threshold
+        self._read: dict[str, list[Values]] = {}
+        self._check()
+
+    def _check(self) -> None:
+        """Refuses what the recorded metrics cannot tell.
+
+        Raises:
+            AlarmError: the alarm cannot be replayed.
+        """
+        periods = {int(query["period"]) for query in filled(self._row.queries) if query["period"]}
+        if len(periods) > 1:
+            raise AlarmError(f"its queries have different periods ({', '.join(map(str, sorted(periods)))} s)")
+        for leaf in self._spec.leaves.values():
+            if leaf.namespace != self._namespace or leaf.account not in (None, leaf.own_account):
+                raise AlarmError(f"it reads metrics that were not read here: {leaf.obstacle(self._namespace)}")
+            if leaf.insights is not None and len(sets_of(leaf, self._sets)) > _MOST_METRICS:
+                raise AlarmError(f"{leaf.label} finds more than {_MOST_METRICS:,} metrics, and CloudWatch takes some of them")
+        others = {account for one in self._sets for account in self._spec.other_accounts(dict(one.dimensions))}
+        if others:
+            raise AlarmError(f"it adds up metrics of other accounts: {', '.join(sorted(others))}")
+
+    def timeline(self) -> Timeline:
+        """The states, from the end of the first range of periods that is known."""
+        return pieced(piece for span in self._spans() for piece in self._evaluated(span))
+
+    def _spans(self) -> list[Span]:
+        """The spans in which every query is known."""
+        whole: list[Span] = [(self._recorded.range.first, self._recorded.range.end)]
+        for leaf in self._spec.leaves.values():
+            of_tenants = leaf.insights is not None
+            whole = in_common(whole, self._recorded.known(leaf.metric, self._spec.period, of_tenants=of_tenants))
+        return whole
+
+    def _evaluated(self, span: Span) -> Iterator[tuple[int, int, str]]:
+        """(from, until, state) of each evaluation in a span, each until the next one."""
+        period = self._spec.period
+        starts = range(-(-span[0] // period) * period, span[1] // period * period, period)
+        few = self._few_samples(starts)
+        state = OK  # before the first evaluation that gives one
+        for last, lines in self._ranges(starts):
+            low_samples = bool(few) and not few.isdisjoint(starts[last - self._looked_at + 1 : last + 1])
+            found = state_of_series(
+                evaluate_range(
+                    line, periods=self._n, to_alarm=self._m, treatment=self._spec.treat_missing, low_samples=low_samples
+                )
+                for line in lines
+            )
+            state = found or state
+            yield starts[last] + period, starts[last] + 2 * period, state
+
+    def _ranges(self, starts: range) -> Iterator[tuple[int, list[Breaching]]]:
+        """For each evaluation the number of its newest period, and the range of periods of each time series."""
+        first = self._looked_at - 1
+        if all(_point_by_point(expression) for expression in self._spec.expressions.values()):
+            lines = [self._breaching(values, starts) for values in self._compared(starts)]
+            for last in range(first, len(starts)):
+                yield last, [line[last - first : last + 1] for line in lines]
+        else:
+            for last in range(first, len(starts)):
+                looked_at = starts[last - first : last + 1]
+                yield last, [self._breaching(values, looked_at) for values in self._compared(looked_at)]
+
+    def _breaching(self, values: Values, starts: range) -> Breaching:
+        """Whether each period breaches, None where it has no value."""
+        found = map(values.get, starts)
+        return tuple(None if value is None else self._breaches(value, self._threshold) for value in found)
+
+    def _few_samples(self, starts: range) -> set[int]:
+        """The periods with too few samples for the percentile of an alarm that is to ignore those."""
+        leaf = next(iter(self._spec.leaves.values()))
+        limit = leaf.statistic.low_sample_count
+        if self._row.low_sample != "ignore" or limit is None or leaf.insights is not None or self._spec.expressions:
+            return set()
+        counts = self._recorded.values(MetricSet.of(leaf.metric, leaf.dimensions), SAMPLES, self._spec.period)
+        return {start for start in starts if 0 < counts.get(start, 0) < limit}
+
+    def _compared(self, starts: range) -> list[Values]:
+        """The time series that are compared with the threshold, over these periods."""
+        if not self._spec.expressions:
+            lines, few = self._leaf(self._spec.leaves[self._spec.returned]), self._few_samples(starts)
+            return [{start: value for start, value in line.items() if start not in few} for line in lines] if few else lines
+        stamps = [datetime.fromtimestamp(start, UTC) for start in starts]
+        read: dict[str, Points | list[Points]] = {}
+        for key, leaf in self._spec.leaves.items():
+            points = [
+                {at: values[start] for start, at in zip(starts, stamps, strict=True) if start in values}
+                for values in self._leaf(leaf)
+            ]
+            read[key] = points if leaf.insights is not None and leaf.insights.group_by else points[0]
+        return [_by_start(points) for points in self._spec.compared(read, stamps)] or [{}]
+
+    def _leaf(self, leaf: Leaf) -> list[Values]:
+        """The time series of one query: one, or one a contributor."""
+        if leaf.id not in self._read:
+            self._read[leaf.id] = self._lines(leaf) or [{}]
+        return self._read[leaf.id]
+
+    def _lines(self, leaf: Leaf) -> list[Values]:
+        if leaf.obstacle(self._namespace) is not None:
+            return []
+        if leaf.insights is None:
+            one = MetricSet.of(leaf.metric, leaf.dimensions)
+            return [self._recorded.values(one, leaf.statistic.text, self._spec.period)]
+        groups: dict[tuple[str, ...], list[MetricSet]] = {}
+        for one in sets_of(leaf, self._sets):
+            labels = {ACCOUNT: leaf.own_account or "", **dict(one.dimensions)}
+            groups.setdefault(tuple(labels[key] for key in leaf.insights.group_by), []).append(one)
+        lines = [self._together(leaf, members) for members in groups.values()]
+        if leaf.insights.order_by:
+            lines.sort(key=lambda values: sum(values.values()), reverse=leaf.insights.descending)
+        return lines[: leaf.insights.limit]
+
+    def _together(self, leaf: Leaf, members: Sequence[MetricSet]) -> Values:
+        """What a Metrics Insights query makes of the values of several sets."""
+
+        def over_sets(stat: str, combine: Callable[[float, float], float] = add) -> Values:
+            found: Values = {}
+            for one in members:
+                for start, value in self._recorded.values(one, stat, self._spec.period).items():
+                    found[start] = combine(found[start], value) if start in found else value
+            return found
+
+        kind = leaf.statistic.kind
+        if kind is StatisticKind.AVERAGE:
+            counts = over_sets(SAMPLES)
+            return {start: value / counts[start] for start, value in over_sets(SUM).items() if counts.get(start)}
+        if kind in (StatisticKind.MINIMUM, StatisticKind.MAXIMUM):
+            return over_sets(leaf.statistic.text, min if kind is StatisticKind.MINIMUM else max)
+        return over_sets(leaf.statistic.text)
+
+
+def _by_start(points: Points) -> Values:
+    return {int(at.timestamp()): value for at, value in points.items()}
+
+
+def _point_by_point(expression: Expression) -> bool:
+    """Whether the result at each period rests on that period alone."""
+    for node in expression.walk():
+        if not isinstance(node, Call):
+            continue
+        of_array = node.function in _OF_ARRAYS and (
+            node.function == "METRICS" or any(isinstance(each, Array) or _metrics(each) for each in node.arguments)
+        )
+        filled_by_others = node.function == "FILL" and any(isinstance(each, Keyword) for each in node.arguments)
+        if filled_by_others or not (of_array or node.function in _POINT_BY_POINT):
+            return False
+    return True
+
+
+def _metrics(node: object) -> bool:
+    return isinstance(node, Call) and node.function == "METRICS"

@@ -1,0 +1,155 @@
+"""What alarms_would_have_fired finds: breaches, false alarms, flapping, CloudWatch's own history, what was not replayed."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from phase5_ops.reads import ReadStatus
+from phase5_ops.sections.slo.alarm_replay.evidence import nothing_replayed
+from phase5_ops.sections.slo.alarm_replay.recorded_states import MalformedHistoryError, by_alarm, recorded_states
+from phase5_ops_tests.sections.slo.alarm_replay.support import (
+    OUTAGE,
+    Recording,
+    codes,
+    judge,
+    outage,
+    seen,
+    state_update,
+    table,
+)
+from phase5_ops_tests.sections.slo.alarms.alarm_platform import NOW, TOOL, errors, latency, no_tool
+
+NAME = errors()["AlarmName"]
+CONFIGURED = {"AlarmConfigurationUpdatedTimestamp": NOW.replace(day=1)}
+BAND = {"Threshold": None, "ThresholdMetricId": "band"}
+
+
+def found(recording, *alarms, policy=None, **given):
+    return codes(judge(table(recording, *alarms, **given), **(policy or {})))
+
+
+def test_nothing_happened_so_nothing_was_put_to_the_test():
+    judgement = judge(table(Recording().usual(), latency(), errors()))
+    assert (str(judgement.verdict), judgement.facts["nothing_put_to_the_test"]) == ("PASS", True)
+    assert "nothing put the alarms to the test" in judgement.summary
+
+
+@pytest.mark.parametrize(
+    ("alarms", "expected"),
+    [
+        ([errors()], {}),
+        ([errors(Threshold=99.9)], {"breach_not_caught": "FAIL"}),
+        ([errors(Threshold=99.9), errors(AlarmName="other")], {}),
+        ([], {"breach_not_caught": "FAIL", "no_alarm_to_replay": "INCONCLUSIVE"}),
+        ([latency()], {"breach_not_caught": "FAIL"}),
+        # as long as the alarm's own window, and not longer: it could not be held to it
+        ([errors(Threshold=99.9, EvaluationPeriods=6)], {}),
+        ([errors(Threshold=99.9, EvaluationPeriods=5)], {"breach_not_caught": "FAIL"}),
+        ([errors(DatapointsToAlarm=4, EvaluationPeriods=4)], {"breach_caught_late": "WARN"}),
+        ([errors(**BAND)], {"breach_not_replayed": "INCONCLUSIVE", "alarm_not_replayed": "INCONCLUSIVE"}),
+        ([errors(), errors(**BAND, AlarmName="band")], {"alarm_not_replayed": "WARN"}),
+        ([errors(Threshold=99.9), errors(**BAND, AlarmName="band")],
+         {"breach_not_replayed": "INCONCLUSIVE", "alarm_not_replayed": "WARN"}),
+    ],
+)  # fmt: skip
+def test_a_breach_of_half_an_hour(alarms, expected):
+    assert found(outage(), *alarms) == expected
+
+
+def test_an_alarm_that_is_always_in_alarm_tells_nobody_of_a_breach():
+    (finding,) = judge(table(outage(), errors(Threshold=-1))).findings
+    assert (finding.code, finding.seen.rpartition(": ")[2]) == ("breach_not_caught", "it was in ALARM long before")
+
+
+def test_a_latency_breach_and_how_late_is_late():
+    recording = Recording().usual().calls(range(OUTAGE, OUTAGE - 30, -5), late=20)
+    assert found(recording, latency(), errors()) == {}
+    assert found(recording, latency(), errors(), policy={"max_detection_minutes": 4}) == {"breach_caught_late": "WARN"}
+    assert found(recording, errors()) == {"breach_not_caught": "FAIL"}
+
+
+def test_a_breach_that_goes_on_is_judged_by_what_is_over():
+    recording = Recording().usual().calls(range(20, 0, -5), failed=100)
+    assert found(recording, errors()) == {}
+    assert found(recording, errors(DatapointsToAlarm=3)) == {}
+    assert found(recording, errors(Threshold=99.9)) == {"breach_not_caught": "FAIL"}
+
+
+def test_false_alarms_and_flapping_are_counted_against_the_policy():
+    """Six errors of 1,000 meet the SLO; the alarm thinks otherwise."""
+    strict = errors(Threshold=0.5, EvaluationPeriods=1)
+    once = Recording().usual(1000).calls([600], good=994, failed=6)
+    assert found(once, strict) == {}
+    assert found(once, strict, policy={"max_false_alarms_a_week": 0}) == {"false_alarms": "WARN"}
+    often = Recording().usual(1000).calls([600, 590, 580, 570], good=994, failed=6)
+    assert found(often, strict) == {"false_alarms": "WARN", "alarm_flaps": "WARN"}
+    assert found(often, strict, policy={"max_firings_an_hour": 4}) == {"false_alarms": "WARN"}
+    few_calls = Recording().usual(0).calls([600, 300, 100], good=1, failed=1)
+    assert found(few_calls, strict) == {}  # the SLO was missed, by too few calls to be judged
+
+
+def test_cloudwatchs_own_history_is_laid_beside():
+    alarm = errors(**CONFIGURED)
+    started, ended = state_update(NAME, OUTAGE - 5, "OK", "ALARM"), state_update(NAME, OUTAGE - 45, "ALARM", "OK")
+    assert found(outage(), alarm, items=[started, ended]) == {}
+    assert found(outage(), alarm, items=[]) == {"did_not_fire": "FAIL"}
+    assert found(outage(), alarm, items=[ended]) == {}  # it was in ALARM from before on
+    earlier = [state_update(NAME, OUTAGE + 400, "OK", "ALARM"), state_update(NAME, OUTAGE + 390, "ALARM", "OK")]
+    assert found(outage(), alarm, items=[*earlier, started, ended]) == {"fired_without_reason": "WARN"}
+    both = [started, ended, *(item | {"AlarmName": "other"} for item in earlier)]
+    assert found(outage(), alarm, errors(AlarmName="other", **CONFIGURED), items=both) == {
+        "did_not_fire": "WARN",
+        "fired_without_reason": "WARN",
+    }
+
+
+def test_an_alarm_that_should_have_fired_without_a_breach_is_a_warning():
+    recording = Recording().usual(1000).calls([600], good=994, failed=6)
+    assert found(recording, errors(Threshold=0.5, **CONFIGURED), items=[]) == {"did_not_fire": "WARN"}
+
+
+def test_only_what_came_after_the_last_change_of_the_definition_is_compared():
+    changed = {"AlarmName": NAME, "Timestamp": datetime.fromtimestamp(NOW.timestamp() - 60 * (OUTAGE - 60), UTC)}
+    items = [changed | {"HistoryItemType": "ConfigurationUpdate", "HistoryData": "{}"}]
+    assert found(outage(), errors(**CONFIGURED), items=items) == {}
+    assert found(outage(), errors(AlarmConfigurationUpdatedTimestamp=changed["Timestamp"]), items=[]) == {}
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"AlarmName": NAME, "HistoryItemType": "StateUpdate"},
+        state_update(NAME, 60, "OK", "ALARM") | {"HistoryData": "{"},
+        state_update(NAME, 60, "OK", "ALARM") | {"HistoryData": '{"newState":{}}'},
+        state_update(NAME, 60, "OK", "ALARM") | {"HistoryData": "[]"},
+    ],
+)
+def test_a_history_that_cannot_be_understood_is_refused(item):
+    with pytest.raises(MalformedHistoryError):
+        recorded_states(by_alarm([item])[NAME], configured_at="2026-11-01T00:00:00Z", state="OK", now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "expected"),
+    [
+        ("cloudwatch:GetMetricData", ReadStatus.DENIED, "ERROR"),
+        ("cloudwatch:GetMetricData", ReadStatus.PARTIAL, "INCONCLUSIVE"),
+        ("cloudwatch:DescribeAlarms", ReadStatus.THROTTLED, "ERROR"),
+        ("cloudwatch:DescribeAlarmHistory", ReadStatus.TIMEOUT, "ERROR"),
+    ],
+)
+def test_what_was_not_read_whole_never_passes(operation, status, expected):
+    assert str(judge(nothing_replayed([seen(operation, status)], NOW)).verdict) == expected
+    assert str(judge(table(Recording().usual(), errors(), reads=[seen(operation, status)])).verdict) == expected
+
+
+def test_without_tools_nothing_is_judged():
+    assert found(Recording().usual(), errors(), tools=no_tool()) == {"nothing_judged": "INCONCLUSIVE"}
+
+
+def test_a_finding_names_the_breach_the_alarm_and_the_reason():
+    (finding,) = judge(table(outage(), errors(Threshold=99.9))).findings
+    assert finding.subject == f"{TOOL}: error from 2026-11-22 17:00 UTC"
+    assert finding.expected == "an alarm that tells people of what lasts longer than 15 min"
+    assert finding.seen == f"30 min long, 600 of 1,800 calls bad; {NAME}: it stays out of ALARM"
+    assert "alarm/" in finding.link

@@ -1,0 +1,85 @@
+"""Who would have been told, and when: actions, composites with suppressors, and mute rules."""
+
+from datetime import timedelta
+
+import pytest
+
+from phase5_ops_tests.sections.slo.alarm_replay.support import OUTAGE, Recording, codes, judge, outage, seen, table
+from phase5_ops_tests.sections.slo.alarms.alarm_platform import NOW, TOPIC, errors
+
+NAME = errors()["AlarmName"]
+
+
+def told(*alarms, **given):
+    """Of the outage: what became of it, and how many minutes after its beginning people are told, or why not."""
+    (row,) = [row for row in table(outage(), *alarms, **given).rows if row.alarm == NAME]
+    (outcome,) = row.outcomes
+    return outcome["outcome"], outcome["why"] or outcome["late_seconds"] / 60
+
+
+def composite(rule=None, **more):
+    return {"AlarmName": "any", "AlarmRule": rule or f'ALARM("{NAME}")', "AlarmActions": [TOPIC], **more}
+
+
+def suppressed_by(name, wait=120):
+    return {"ActionsSuppressor": name, "ActionsSuppressorWaitPeriod": wait, "ActionsSuppressorExtensionPeriod": 60}
+
+
+def mute(begins_minutes_ago, hours, alarm=NAME):
+    begins = NOW - timedelta(minutes=begins_minutes_ago)
+    schedule = {"Expression": f"at({begins:%Y-%m-%dT%H:%M})", "Duration": f"PT{hours}H", "Timezone": "UTC"}
+    return {"Name": "mute", "Rule": {"Schedule": schedule}, "MuteTargets": {"AlarmNames": [alarm]}, "Status": "SCHEDULED"}
+
+
+SILENT = {"AlarmActions": []}
+ALONE = errors(**SILENT)
+OTHER = {"AlarmName": "other", "DatapointsToAlarm": 3}  # of the same tool: it fires ten minutes later
+
+
+@pytest.mark.parametrize(
+    ("alarms", "given", "expected"),
+    [
+        ([errors()], {}, ("caught", 5)),
+        ([errors(DatapointsToAlarm=3)], {}, ("caught", 15)),
+        ([errors(ActionsEnabled=False)], {}, ("missed", f"the actions of {NAME} are switched off")),
+        ([ALONE], {}, ("missed", "it has no action for ALARM")),
+        ([errors(Threshold=99.9)], {}, ("missed", "it stays out of ALARM")),
+        ([ALONE], {"composites": [composite()]}, ("caught", 5)),
+        ([ALONE], {"composites": [composite(ActionsEnabled=False)]}, ("missed", "of any are switched off")),
+        ([ALONE], {"composites": [composite(f'OK("{NAME}")')]}, ("missed", "composite any stays out of ALARM")),
+        ([ALONE], {"composites": [composite(f'ALARM("{NAME}") OR NOT FALSE')]}, ("missed", "any was in ALARM before")),
+        # the other alarm opens it ten minutes later, or keeps it shut
+        ([ALONE, errors(**OTHER)], {"composites": [composite(f'ALARM("{NAME}") AND ALARM(other)')]}, ("caught", 15)),
+        # an alarm that was not replayed decides, or does not
+        ([ALONE], {"composites": [composite(f'ALARM("{NAME}") OR ALARM(cpu)')]}, ("not_known", "not replayed")),
+        ([ALONE], {"composites": [composite(f'ALARM("{NAME}") AND ALARM(cpu)')]}, ("not_known", "not replayed")),
+        ([ALONE], {"composites": [composite(f'ALARM("{NAME}") AND (ALARM(cpu) OR NOT ALARM(cpu))')]}, ("caught", 5)),
+        ([ALONE], {"composites": [composite(f'ALARM("{NAME}"')]}, ("not_known", "cannot be read")),
+        # the composite waits for its suppressor, which does not come, comes in time, or is not known
+        ([ALONE, errors(**OTHER, Threshold=99)], {"composites": [composite(**suppressed_by("other", 240))]}, ("caught", 9)),
+        ([ALONE, errors(**OTHER)], {"composites": [composite(**suppressed_by("other", 900))]}, ("caught", 35)),
+        ([ALONE], {"composites": [composite(**suppressed_by("cpu"))]}, ("not_known", "whether cpu suppressed")),
+        # a mute rule: over before, over while it fires, over when it has ended; one that cannot be read
+        ([errors()], {"mutes": [mute(OUTAGE + 180, 2)]}, ("caught", 5)),
+        ([errors()], {"mutes": [mute(OUTAGE + 40, 1)]}, ("caught", 20)),
+        ([errors()], {"mutes": [mute(OUTAGE + 60, 5)]}, ("missed", f"a mute rule silences {NAME}")),
+        ([errors()], {"mutes": [mute(OUTAGE, 1) | {"Rule": {"Schedule": {"Expression": "?"}}}]}, ("not_known", "cannot be read")),
+    ],
+)  # fmt: skip
+def test_who_would_have_been_told_and_when(alarms, given, expected):
+    outcome, said = told(*alarms, **given)
+    assert outcome == expected[0]
+    assert said == expected[1] if isinstance(expected[1], int) else expected[1] in said
+
+
+def test_an_alarm_that_fires_already_has_told_people():
+    """The second breach begins while the alarm is still in ALARM for the first."""
+    recording = outage().calls([OUTAGE - 40, OUTAGE - 45], failed=100)
+    (row,) = [row for row in table(recording, errors()).rows if row.alarm == NAME]
+    assert [(each["outcome"], each["late_seconds"]) for each in row.outcomes] == [("caught", 300), ("caught", 0)]
+
+
+def test_mute_rules_that_were_not_read_are_an_error():
+    failed = seen("cloudwatch:ListAlarmMuteRules")
+    assert codes(judge(table(Recording().usual(), errors(), reads=[failed]))) == {"read_failed": "ERROR"}
+    assert codes(judge(table(Recording().usual(), errors(), reads=[seen("sns:GetTopicAttributes")]))) == {}

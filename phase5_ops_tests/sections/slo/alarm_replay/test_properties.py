@@ -1,0 +1,49 @@
+"""Dropping or adding any one record turns the check exactly where it bears on the outcome."""
+
+import hypothesis
+import hypothesis.strategies as st
+
+from phase5_ops.verdict import Verdict
+from phase5_ops_tests.sections.slo.alarm_replay.support import OUTAGE, Recording, codes, judge, outage, state_update, table
+from phase5_ops_tests.sections.slo.alarms.alarm_platform import NOW, errors, latency
+
+NAME = errors()["AlarmName"]
+OLD = {"AlarmConfigurationUpdatedTimestamp": NOW.replace(day=1)}
+HISTORY = (
+    state_update(NAME, 2 * 24 * 60, "INSUFFICIENT_DATA", "OK"),
+    state_update(NAME, OUTAGE - 5, "OK", "ALARM"),
+    state_update(NAME, OUTAGE - 45, "ALARM", "OK"),
+)
+
+
+@hypothesis.given(dropped=st.sets(st.integers(0, 2)))
+@hypothesis.settings(max_examples=8, deadline=None)
+def test_dropping_the_record_of_a_firing_says_that_it_did_not_fire(dropped):
+    """Where only its beginning or only its end is there, an item is missing, and nothing is compared; without both it did not."""
+    items = [item for number, item in enumerate(HISTORY) if number not in dropped]
+    found = codes(judge(table(outage(), latency(), errors(**OLD), items=items)))
+    assert found == ({"did_not_fire": "FAIL"} if {1, 2} <= dropped else {})
+
+
+@hypothesis.given(minute=st.integers(20, 30 * 60), lasts=st.integers(1, 30))
+@hypothesis.settings(max_examples=8, deadline=None)
+def test_adding_the_record_of_a_firing_must_have_its_reason(minute, lasts):
+    items = [*HISTORY, state_update(NAME, minute + lasts, "OK", "ALARM"), state_update(NAME, minute, "ALARM", "OK")]
+    found = codes(judge(table(outage(), latency(), errors(**OLD), items=items)))
+    slack = 25  # minutes: the range of periods that it looks at
+    near = OUTAGE - 45 - slack < minute + lasts and minute < OUTAGE - 5 + slack
+    assert found == ({} if near else {"fired_without_reason": "WARN"})
+
+
+@hypothesis.given(windows=st.sets(st.integers(0, 5), min_size=1))
+@hypothesis.settings(max_examples=8, deadline=None)
+def test_a_breach_fails_the_check_exactly_where_it_outlasts_the_window_of_a_deaf_alarm(windows):
+    recording = Recording().usual().calls([OUTAGE - 5 * number for number in windows], failed=100)
+    longest = run = 0
+    for number in range(6):
+        run = run + 1 if number in windows else 0
+        longest = max(longest, run)
+    deaf = judge(table(recording, latency(), errors(Threshold=99.9)))
+    assert codes(deaf) == ({"breach_not_caught": "FAIL"} if longest > 3 else {})
+    assert judge(table(recording, latency(), errors())).verdict is Verdict.PASS
+    assert "breach_not_caught" not in codes(judge(table(recording, errors(), errors(AlarmName="deaf", Threshold=99.9))))
