@@ -134,8 +134,8 @@ def open_run(
     return RunContext(
         settings=settings,
         reader=reader or reader_of(settings),
-        history=History(settings.state_dir / "history.sqlite"),
-        store=EvidenceStore(settings.state_dir / "evidence", _uploader(settings)),
+        history=History(settings.own_folder / "history.sqlite"),
+        store=EvidenceStore(settings.own_folder / "evidence", _uploader(settings)),
         run_id=run_id,
         look_back=look_back,
         rows=None if rows is None else tuple(rows),

@@ -18,15 +18,26 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AnyHttpUrl,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from phase5_ops.clock import Clock
 from phase5_ops.files import sha256_of
+from phase5_ops.input_files.config_file import ConfigFile, NoConfig, config_file
 from phase5_ops.input_files.unreadable import why_unreadable
-from phase5_ops.input_files.written_twice import WrittenTwice, distinct_json, distinct_yaml
+from phase5_ops.input_files.written_twice import WrittenTwice, distinct_json
 from phase5_ops.policy import (
     DEFAULT_ENVIRONMENT,
     AlarmPolicy,
@@ -66,6 +77,9 @@ _ENDPOINT = "AWS_ENDPOINT_URL"
 ENV_PREFIX = "PHASE5_"
 CONFIG_VARIABLE = "PHASE5_CONFIG"
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
+
+#: What may be set by variable where several environments are served together: it is the same for all of them.
+_OF_AN_INSTANCE = frozenset({CONFIG_VARIABLE, *(f"{ENV_PREFIX}{name}" for name in ("STATE_DIR", "DAGSTER_URL", "NOW"))})
 
 #: Settings that change no verdict: where and when, and how the gate carries out what it decided.
 _NO_VERDICT = frozenset(
@@ -291,6 +305,9 @@ class Settings(BaseSettings):
     aws: AwsAccess = AwsAccess()
     schedule: Schedule = Schedule()
 
+    #: No field, since it is not to be set: `load_settings` sees it.
+    _listed: bool = PrivateAttr(default=False)
+
     @model_validator(mode="after")
     def _hours_are_whole(self) -> Self:
         if self.engine.log_scan == "dagster" and self.logs.sample_share < 1:
@@ -355,9 +372,30 @@ class Settings(BaseSettings):
         return self.model_copy(update={"aws": own})
 
     @property
+    def shares_instance(self) -> bool:
+        """Whether the environment is one of a list in PHASE5_CONFIG, and so has others beside it in its Dagster instance."""
+        return self._listed
+
+    @property
+    def own_folder(self) -> Path:
+        """Where evidence, histories, pinned keys and what is kept between runs are: the state folder, or its part of it.
+
+        The state folder itself is the home of the Dagster instance, which environments of a list have together.
+        """
+        return self.state_dir / "environments" / self.environment if self.shares_instance else self.state_dir
+
+    @property
+    def probes_partition(self) -> str:
+        """The partition key under which probes note their lease and what they must put back, in phase5's own state table.
+
+        Environments of a list may have one table together, and do not wait for the probes of another's platform.
+        """
+        return f"PROBES#{self.environment}" if self.shares_instance else "PROBES"
+
+    @property
     def partials_folder(self) -> Path:
         """The folder for partial results of scans on this machine."""
-        return self.state_dir / "partials"
+        return self.own_folder / "partials"
 
     @property
     def partials_location(self) -> str:
@@ -422,29 +460,41 @@ class _EnvironmentSource(EnvSettingsSource):
 
 
 class _FileSource(PydanticBaseSettingsSource):
-    """The YAML file named by PHASE5_CONFIG."""
+    """The YAML file named by PHASE5_CONFIG; of a list, the entry of the environment that command line or variable names."""
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ANN401 - signature of the base class
         raise NotImplementedError
 
     def __call__(self) -> dict[str, Any]:
-        """The file's content, or nothing where no file is named."""
-        name = os.environ.get(CONFIG_VARIABLE)
-        if not name:
-            return {}
+        """The settings that the file gives, or nothing where no file is named."""
         try:
-            content = distinct_yaml(Path(name).read_text(encoding="utf-8"))
-        except WrittenTwice as error:
-            raise ConfigurationError(f"{CONFIG_VARIABLE}={name}: {error}; keep one of them") from error
-        except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
-            raise ConfigurationError(f"{CONFIG_VARIABLE}={name}: the file cannot be read: {why_unreadable(error)}") from error
-        if content is None:
-            return {}
-        if not isinstance(content, dict):
-            raise ConfigurationError(f"{CONFIG_VARIABLE}={name}: expected a mapping of settings, found {type(content).__name__}")
-        if odd := [key for key in content if not isinstance(key, str)]:
-            raise ConfigurationError(f"{CONFIG_VARIABLE}={name}: setting names are text, found {odd[0]!r}")
-        return content
+            return dict(_config().entry(self.current_state.get("environment")))
+        except NoConfig as error:
+            raise ConfigurationError(f"{CONFIG_VARIABLE}={os.environ[CONFIG_VARIABLE]}: {error}") from error
+
+
+def _config() -> ConfigFile:
+    """What the file of PHASE5_CONFIG holds; nothing where none is named."""
+    name = os.environ.get(CONFIG_VARIABLE)
+    if not name:
+        return ConfigFile()
+    try:
+        return config_file(Path(name).read_text(encoding="utf-8"))
+    except NoConfig as error:
+        raise ConfigurationError(f"{CONFIG_VARIABLE}={name}: {error}") from error
+    except WrittenTwice as error:
+        raise ConfigurationError(f"{CONFIG_VARIABLE}={name}: {error}; keep one of them") from error
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{CONFIG_VARIABLE}={name}: the file cannot be read: {why_unreadable(error)}") from error
+
+
+def listed_environments() -> tuple[str, ...] | None:
+    """The environments of the list in the file of PHASE5_CONFIG; None where it holds no list.
+
+    Raises:
+        ConfigurationError: the file cannot be used.
+    """
+    return _config().environments
 
 
 def variables(model: type[BaseModel] = Settings, prefix: str = ENV_PREFIX) -> Iterator[tuple[str, FieldInfo]]:
@@ -478,13 +528,16 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - values of any
         overrides: values from the command line; None means not given.
 
     Raises:
-        ConfigurationError: an unknown `PHASE5_` name, a bad value, or an unreadable file.
+        ConfigurationError: an unknown `PHASE5_` name, a bad value, an unreadable file, or one that lists environments of which
+            none is chosen.
     """
     _check_names(os.environ)
     try:
-        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+        settings = Settings(**{name: value for name, value in overrides.items() if value is not None})
+        settings._listed = listed_environments() is not None
     except ValidationError as error:
-        refused = [_refused(problem) for problem in error.errors(include_url=False, include_input=False)]
+        file = _given_file(overrides.get("environment"))
+        refused = [_refused(problem, file) for problem in error.errors(include_url=False, include_input=False)]
         raise ConfigurationError("invalid settings: " + "; ".join(dict.fromkeys(refused))) from error
     except UnicodeEncodeError as error:  # of a choice, which pydantic writes into its refusal
         where = f"{CONFIG_VARIABLE}={os.environ[CONFIG_VARIABLE]} or " if os.environ.get(CONFIG_VARIABLE) else ""
@@ -495,32 +548,66 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - values of any
         field = re.search(r'field "(\w+)"', str(error))
         name = f"{ENV_PREFIX}{field.group(1).upper()}" if field else "a setting"
         raise ConfigurationError(f"invalid settings: {name}: not valid JSON ({error.__cause__})") from error
+    return settings
 
 
-def _refused(problem: ErrorDetails) -> str:
+def load_served_settings(environment: str) -> Settings:
+    """The settings of one environment of the list, for a process that serves it beside others with the same variables.
+
+    Raises:
+        ConfigurationError: as `load_settings` and `refuse_variables_of_one`.
+    """
+    refuse_variables_of_one()
+    settings = load_settings(environment=environment)
+    if not settings.shares_instance:
+        raise ConfigurationError(f"{environment} is asked for by name, and {CONFIG_VARIABLE} names no list of environments")
+    return settings
+
+
+def refuse_variables_of_one() -> None:
+    """Raises ConfigurationError where a variable would give every environment of a list the same value."""
+    given = sorted(name for name in os.environ if name.startswith(ENV_PREFIX) and name not in _OF_AN_INSTANCE)
+    if given:
+        raise ConfigurationError(
+            f"{', '.join(given)}: would hold for every environment of the list in {CONFIG_VARIABLE}, since they are served"
+            " together; put it into the entries that it is meant for, and unset it here"
+            f" ({', '.join(sorted(_OF_AN_INSTANCE))} may be set)"
+        )
+
+
+def _given_file(environment: object) -> str | None:
+    """The file of settings as messages name it, with the entry that was chosen of a list; None where no file is named."""
+    file = os.environ.get(CONFIG_VARIABLE)
+    if not file:
+        return None
+    chosen = environment or os.environ.get(f"{ENV_PREFIX}ENVIRONMENT")
+    entry = f", entry {printable(str(chosen))}" if listed_environments() else ""
+    return f"{CONFIG_VARIABLE}={file}{entry}"
+
+
+def _refused(problem: ErrorDetails, file: str | None) -> str:
     """Which setting is refused, by the name that the person gave it, and what it needs."""
     where = problem["loc"]
     if problem["type"] != "extra_forbidden":
-        return f"{_given_name(where)}: {refusal(problem)}"
+        return f"{_given_name(where, file)}: {refusal(problem)}"
     siblings = {name for model in _models_at(where[:-1]) for name in model.model_fields}
     name = str(where[-1])
     if elsewhere := [each for each in map(_dotted, known_variables()) if each.rpartition(".")[2] == name.casefold()]:
-        return f"{_given_name(where)}: no such setting; did you mean {' or '.join(sorted(elsewhere)[:3])}?"
+        return f"{_given_name(where, file)}: no such setting; did you mean {' or '.join(sorted(elsewhere)[:3])}?"
     meant = name.casefold().removeprefix(ENV_PREFIX.casefold())
     known = f"the settings here are {', '.join(sorted(siblings))}" if where[:-1] else "see docs/settings.md for the names"
-    return f"{_given_name(where)}: no such setting{did_you_mean(meant, siblings, known)}"
+    return f"{_given_name(where, file)}: no such setting{did_you_mean(meant, siblings, known)}"
 
 
-def _given_name(where: Sequence[str | int]) -> str:
+def _given_name(where: Sequence[str | int], file: str | None) -> str:
     """The variable, or the key of the YAML file and the file's name; entries of lists by number, from 0."""
     names = [str(part) for part in takewhile(lambda part: isinstance(part, str), where)]
     variables_of = (
         ["__".join([f"{ENV_PREFIX}{names[0]}", *names[1:n]]).upper() for n in range(len(names), 0, -1)] if names else []
     )
     given = next((name for name in variables_of if name in os.environ), None)
-    file = os.environ.get(CONFIG_VARIABLE)
     if given is None and file:
-        return f"{_path(where)} of {CONFIG_VARIABLE}={file}"
+        return f"{_path(where)} of {file}"
     known = known_variables()
     name = given or next((name for name in variables_of if name in known), ENV_PREFIX.rstrip("_"))
     rest = where[len(name.removeprefix(ENV_PREFIX).split("__")) :]

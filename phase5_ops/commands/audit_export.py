@@ -142,7 +142,7 @@ def _sealed(settings: Settings, run_id: str) -> tuple[Callable[[str], bytes], li
     Raises:
         OSError, ValueError: there is no sealed evidence of that run, here or in the copy.
     """
-    store = EvidenceStore(settings.state_dir / "evidence")
+    store = EvidenceStore(settings.own_folder / "evidence")
     problems = []
     for read in _sources(settings, store, run_id):
         try:

@@ -89,7 +89,7 @@ def _known(value: str | None) -> str:
 
 def _chosen(settings: Settings, run_id: str | None) -> tuple[_ChosenRun, list[str]]:
     """The run and what is to be said of it."""
-    root = settings.state_dir / "evidence"
+    root = settings.own_folder / "evidence"
     store = EvidenceStore(root)
     try:
         present = store.run_ids()
@@ -139,7 +139,7 @@ def _origins(store: EvidenceStore, run_ids: Iterable[str]) -> tuple[dict[str, Or
 def _none(settings: Settings, run_id: str | None, why: Sequence[str]) -> str:
     asked = f"no readiness run {run_id}" if run_id is not None else "no readiness run"
     because = f" ({first_few(why, 3)})" if why else ""
-    place = f"{settings.state_dir / 'evidence'}"
+    place = f"{settings.own_folder / 'evidence'}"
     return (
         f"{asked} of environment {settings.environment} in {place}{because}:"
         " make one with phase5 check, or set PHASE5_STATE_DIR to the folder that has it"

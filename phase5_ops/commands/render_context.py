@@ -18,7 +18,7 @@ def context_of(document: ReadinessDocument, settings: Settings) -> RenderContext
     warning says so.
     """
     try:
-        before = previous_of(settings.state_dir / "evidence", document)
+        before = previous_of(settings.own_folder / "evidence", document)
     except OSError as error:
         log.warning("nothing is compared with the previous run: %s", error)
         before = None

@@ -71,7 +71,7 @@ def page_of(settings: Settings, document: ReadinessDocument, before: ReadinessDo
 
     `before` is the run that it is compared with.
     """
-    files = EvidenceFolder(settings.state_dir / "evidence")
+    files = EvidenceFolder(settings.own_folder / "evidence")
     tables, unread = _tables(files, document.run_id) if document.run_id else ({}, {})
     remarks = [f"the evidence of run {document.run_id or 'none yet'} is not on this machine, so the page shows none of it"]
     if tables or unread:
@@ -80,7 +80,7 @@ def page_of(settings: Settings, document: ReadinessDocument, before: ReadinessDo
 
 
 def _write(settings: Settings, chosen: ChosenRun, document: ReadinessDocument, output: Path | None, name: str) -> WrittenReport:
-    folder = settings.state_dir.expanduser().resolve() / "evidence" / chosen.run.run_id
+    folder = settings.own_folder.expanduser().resolve() / "evidence" / chosen.run.run_id
     if output is None and not folder.is_dir():
         raise ConfigurationError(f"the folder of run {chosen.run.run_id} is not on this machine: name a file with --output")
     path = folder / name if output is None else output.expanduser().resolve()

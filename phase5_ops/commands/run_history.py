@@ -177,7 +177,7 @@ def chosen_run(settings: Settings, wanted: str | None, *, local: bool) -> Chosen
 
 
 def _known(settings: Settings, *, local: bool) -> PastRuns:
-    root = settings.state_dir.expanduser() / "evidence"
+    root = settings.own_folder.expanduser() / "evidence"
     folder = EvidenceFolder(root)
     files: RunFiles = folder
     where = str(root)

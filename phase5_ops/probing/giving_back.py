@@ -23,12 +23,13 @@ def give_back(settings: Settings, run_id: str) -> None:
         run_id: the run that holds the lease.
     """
     reader = reader_of(settings)  # the run's own reader may have used up its time
-    if not lease.held(reader, settings.tables.readiness, run_id):
+    place = lease.ProbesPartition.of(settings)
+    if not lease.held(reader, place, run_id):
         return  # given back; or another run holds it, and these may be its canaries
     users = settings.probe_users
     tenants = [user.tenant_id for user in (users.a, users.b) if user.tenant_id]
     reads = canary.remove_leftovers(reader, settings.tables, places_of(tenants, settings.probes.accounts))
-    reads.append(lease.end(reader, settings.tables.readiness, run_id))
+    reads.append(lease.end(reader, place, run_id))
     for read in reads:
         if read.status is not ReadStatus.OK:
             log.warning(

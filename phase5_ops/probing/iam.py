@@ -28,7 +28,7 @@ def statements(settings: Settings) -> list[Statement]:
     compared = table_arn(f"{settings.isolation.table_prefix}*")
     state_actions = [f"dynamodb:{action}" for action in ("GetItem", "PutItem", "UpdateItem", "DeleteItem")]
     return [
-        keyed("ProbeLease", state_actions, [tables.readiness], ["PROBES"]),
+        keyed("ProbeLease", state_actions, [tables.readiness], [settings.probes_partition]),
         statement(
             "ProbeStops", ["lambda:GetFunctionConfiguration"], [_function(name) for name in settings.probes.stop_functions]
         ),

@@ -3,6 +3,7 @@
     pk PROBES, sk LEASE        holder S (run id), users SS, expires_at_epoch N, acquired_at S
     pk PROBES, sk RUNS#<hour>  runs N, last_run S, ttl N
 
+(pk PROBES#<environment> for one of several environments in a Dagster instance, which may have this table together.)
 Both are conditional writes, so that of two runs at once exactly one goes ahead; both fail closed. Expiry is wall clock, never
 evaluation time. A lease that was taken over must not be used: its holder asks `remaining()` before each request.
 
@@ -14,16 +15,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from phase5_ops.aws.reader import Answer, AwsReader
 from phase5_ops.policy import ProbePolicy
 from phase5_ops.probing.codes import Obstructed, ProbingCode
 from phase5_ops.reads import Read, ReadStatus
+from phase5_ops.settings import Settings
 
 IAM_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
 
-_KEY = {"pk": {"S": "PROBES"}, "sk": {"S": "LEASE"}}
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 _DAY = 86_400
 _NAMES = {"#users": "users"}  # a reserved word of DynamoDB
@@ -33,12 +34,34 @@ _NAMES = {"#users": "users"}  # a reserved word of DynamoDB
 ANY_USER = "probes"
 
 
+@dataclass(frozen=True, slots=True)
+class ProbesPartition:
+    """Where probes of an environment note what they need between calls and runs: phase5's own state table, and a partition."""
+
+    table: str
+    pk: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """That of the environment of these settings."""
+        return cls(settings.tables.readiness, settings.probes_partition)
+
+    def key(self, sk: str) -> dict[str, dict[str, str]]:
+        """The key of an item in it."""
+        return {"pk": {"S": self.pk}, "sk": {"S": sk}}
+
+    @property
+    def lease(self) -> dict[str, dict[str, str]]:
+        """The key of the lease."""
+        return self.key("LEASE")
+
+
 @dataclass
 class Lease:
     """The right of one run to probe, held by the part of it named `user`; `joined`: another part of the run held it already."""
 
     reader: AwsReader
-    table: str
+    place: ProbesPartition
     holder: str
     expires_at: float
     wall: Callable[[], float] = time.time
@@ -51,12 +74,12 @@ class Lease:
 
     def release(self) -> Read:
         """Gives the lease back, if it is still this run's; a lease taken over meanwhile is left alone."""
-        return release(self.reader, self.table, self.holder, user=self.user)
+        return release(self.reader, self.place, self.holder, user=self.user)
 
 
 def acquire(
     reader: AwsReader,
-    table: str,
+    place: ProbesPartition,
     holder: str,
     policy: ProbePolicy,
     *,
@@ -67,7 +90,7 @@ def acquire(
 
     Args:
         reader: calls AWS.
-        table: phase5's own state table.
+        place: where the lease is.
         holder: id of the run.
         policy: how long the lease lasts, how many runs an hour.
         user: the part of the run that will give it back; a lease that another part holds already is shared.
@@ -76,8 +99,8 @@ def acquire(
     Raises:
         Obstructed: another run holds it, too many runs this hour, or the table cannot be used.
     """
-    now = wall()
-    seen = reader.call("dynamodb", "get_item", table, TableName=table, Key=_KEY, ConsistentRead=True)
+    now, table = wall(), place.table
+    seen = reader.call("dynamodb", "get_item", table, TableName=table, Key=place.lease, ConsistentRead=True)
     _require(seen, table)
     item = seen.pages[0].get("Item") or {}
     other, expires = item.get("holder", {}).get("S"), float(item.get("expires_at_epoch", {}).get("N", 0))
@@ -85,29 +108,29 @@ def acquire(
         raise _held(table, other, expires)
     until = now + policy.lease_seconds
     shared = other == holder and expires > now
-    taken = _join(reader, table, holder, user, until) if shared else _take(reader, table, holder, user, (now, until))
+    taken = _join(reader, place, holder, user, until) if shared else _take(reader, place, holder, user, (now, until))
     if _refused(taken):
         raise _held(table, "another run, which took it at the same moment,", until)
     _require(taken, table)
-    lease = Lease(reader, table, holder, until, wall, user, joined=shared)
+    lease = Lease(reader, place, holder, until, wall, user, joined=shared)
     try:
-        counted = [] if shared else _count(reader, table, policy, now, holder)
+        counted = [] if shared else _count(reader, place, policy, now, holder)
     except Obstructed:
         lease.release()
         raise
     return lease, [seen.read, taken.read, *counted]
 
 
-def _take(reader: AwsReader, table: str, holder: str, user: str, span: tuple[float, float]) -> Answer:
+def _take(reader: AwsReader, place: ProbesPartition, holder: str, user: str, span: tuple[float, float]) -> Answer:
     """Writes the lease for a span of epoch seconds, unless another run has one that has not expired."""
     now, until = span
     return reader.call(
         "dynamodb",
         "put_item",
-        table,
-        TableName=table,
+        place.table,
+        TableName=place.table,
         Item={
-            **_KEY,
+            **place.lease,
             "holder": {"S": holder},
             "users": {"SS": [user]},
             "expires_at_epoch": {"N": f"{until:.3f}"},
@@ -118,14 +141,14 @@ def _take(reader: AwsReader, table: str, holder: str, user: str, span: tuple[flo
     )
 
 
-def _join(reader: AwsReader, table: str, holder: str, user: str, until: float) -> Answer:
+def _join(reader: AwsReader, place: ProbesPartition, holder: str, user: str, until: float) -> Answer:
     """Adds a user to the lease that this run holds, and prolongs it."""
     return reader.call(
         "dynamodb",
         "update_item",
-        table,
-        TableName=table,
-        Key=_KEY,
+        place.table,
+        TableName=place.table,
+        Key=place.lease,
         UpdateExpression="ADD #users :user SET expires_at_epoch = :until",
         ConditionExpression="holder = :me",
         ExpressionAttributeNames=_NAMES,
@@ -133,7 +156,7 @@ def _join(reader: AwsReader, table: str, holder: str, user: str, until: float) -
     )
 
 
-def release(reader: AwsReader, table: str, holder: str, *, user: str = ANY_USER) -> Read:
+def release(reader: AwsReader, place: ProbesPartition, holder: str, *, user: str = ANY_USER) -> Read:
     """Removes `user` from the lease of `holder`, and ends the lease if that was the last user.
 
     A lease that is not (or no longer) the holder's is left alone, which is no failure.
@@ -141,9 +164,9 @@ def release(reader: AwsReader, table: str, holder: str, *, user: str = ANY_USER)
     left = reader.call(
         "dynamodb",
         "update_item",
-        table,
-        TableName=table,
-        Key=_KEY,
+        place.table,
+        TableName=place.table,
+        Key=place.lease,
         UpdateExpression="DELETE #users :user",
         ConditionExpression="holder = :me",
         ExpressionAttributeNames=_NAMES,
@@ -151,36 +174,36 @@ def release(reader: AwsReader, table: str, holder: str, *, user: str = ANY_USER)
         ReturnValues="ALL_NEW",
     )
     if _refused(left):
-        return _settled(left, table)
+        return _settled(left, place.table)
     if left.read.status is not ReadStatus.OK or left.pages[0].get("Attributes", {}).get("users"):
         return left.read
-    return _delete(reader, table, holder, "holder = :me AND attribute_not_exists(#users)", ExpressionAttributeNames=_NAMES)
+    return _delete(reader, place, holder, "holder = :me AND attribute_not_exists(#users)", ExpressionAttributeNames=_NAMES)
 
 
-def held(reader: AwsReader, table: str, holder: str) -> bool:
+def held(reader: AwsReader, place: ProbesPartition, holder: str) -> bool:
     """Whether the lease is the holder's and has not been given back; False where the table does not say."""
-    seen = reader.call("dynamodb", "get_item", table, TableName=table, Key=_KEY, ConsistentRead=True)
+    seen = reader.call("dynamodb", "get_item", place.table, TableName=place.table, Key=place.lease, ConsistentRead=True)
     return seen.read.status is ReadStatus.OK and seen.pages[0].get("Item", {}).get("holder", {}).get("S") == holder
 
 
-def end(reader: AwsReader, table: str, holder: str) -> Read:
+def end(reader: AwsReader, place: ProbesPartition, holder: str) -> Read:
     """Ends the lease of `holder`, whichever of its parts use it; one that is not the holder's is left alone, as in `release`."""
-    return _delete(reader, table, holder, "holder = :me")
+    return _delete(reader, place, holder, "holder = :me")
 
 
-def _delete(reader: AwsReader, table: str, holder: str, condition: str, **names: Any) -> Read:  # noqa: ANN401 - as boto3 takes them
+def _delete(reader: AwsReader, place: ProbesPartition, holder: str, condition: str, **names: Any) -> Read:  # noqa: ANN401 - as boto3 takes them
     """Deletes the lease if it exists and the condition holds; otherwise nothing happens, which is no failure."""
     ended = reader.call(
         "dynamodb",
         "delete_item",
-        table,
-        TableName=table,
-        Key=_KEY,
+        place.table,
+        TableName=place.table,
+        Key=place.lease,
         ConditionExpression=f"attribute_not_exists(pk) OR ({condition})",
         ExpressionAttributeValues={":me": {"S": holder}},
         **names,
     )
-    return _settled(ended, table) if _refused(ended) else ended.read
+    return _settled(ended, place.table) if _refused(ended) else ended.read
 
 
 def _settled(answer: Answer, table: str) -> Read:
@@ -188,15 +211,15 @@ def _settled(answer: Answer, table: str) -> Read:
     return Read(answer.read.operation, table, ReadStatus.OK, None, 0, answer.read.start, answer.read.end)
 
 
-def _count(reader: AwsReader, table: str, policy: ProbePolicy, now: float, holder: str) -> list[Read]:
+def _count(reader: AwsReader, place: ProbesPartition, policy: ProbePolicy, now: float, holder: str) -> list[Read]:
     """Counts the run in this hour; parts of the same run count once."""
     hour = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H")
-    key = {"pk": {"S": "PROBES"}, "sk": {"S": f"RUNS#{hour}"}}
+    key, table = place.key(f"RUNS#{hour}"), place.table
     counted = reader.call(
         "dynamodb",
         "update_item",
-        table,
-        TableName=table,
+        place.table,
+        TableName=place.table,
         Key=key,
         UpdateExpression="ADD runs :one SET #ttl = if_not_exists(#ttl, :ttl), last_run = :me",
         ConditionExpression="(attribute_not_exists(runs) OR runs < :most)"

@@ -122,7 +122,7 @@ def _add_forged(supply: Supply, run: RunContext, pool: Pool, user: Identity, *, 
         )
         return
     issue = kept_token.Issue(str(user.claims.get("iss")), pool.client_id, str(settings.probe_users.a.tenant_id), jwk)
-    kept = settings.state_dir / kept_token.FILE_NAME
+    kept = settings.own_folder / kept_token.FILE_NAME
     try:
         supply.tokens[TokenKind.EXPIRED] = kept_token.expired_token(kept, probes.expired_token_file, issue, wall=wall)
     except kept_token.NoExpiredToken as reason:

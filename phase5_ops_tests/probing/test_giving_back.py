@@ -17,7 +17,7 @@ def platform(monkeypatch):
     for part in (harness_start, probe_sending):
         monkeypatch.setattr(part, "require_settings", lambda _: configured)
         monkeypatch.setattr(part.stops, "require_no_stop", lambda *_: [])
-    settings = SimpleNamespace(probes=ProbePolicy(), tables=Tables(), probe_mode="full")
+    settings = SimpleNamespace(probes=ProbePolicy(), tables=Tables(), probe_mode="full", probes_partition="PROBES")
     return SimpleNamespace(settings=settings, reader=None, run_id="run-1", at_end={}, now=lambda: NOW)
 
 

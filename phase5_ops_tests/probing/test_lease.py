@@ -8,11 +8,12 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.gate.state.setup import initialise
 from phase5_ops.policy import ProbePolicy
 from phase5_ops.probing.codes import Obstructed
-from phase5_ops.probing.lease import acquire
+from phase5_ops.probing.lease import ProbesPartition, acquire, held
 from phase5_ops.sandbox.aws.moto_state import own_aws
 from phase5_ops.settings import ConfigurationError, ReadingSettings
 
 TABLE = "phase5-readiness"
+PLACE = ProbesPartition(TABLE, "PROBES")
 POLICY = ProbePolicy(runs_per_hour=3)
 NOON = 1_795_435_200.0
 
@@ -28,12 +29,12 @@ def reader(monkeypatch):
 
 
 def take(reader, holder, at=NOON, policy=POLICY):
-    return acquire(reader, TABLE, holder, policy, wall=lambda: at)[0]
+    return acquire(reader, PLACE, holder, policy, wall=lambda: at)[0]
 
 
 def refusal(reader, holder, at=NOON, policy=POLICY, table=TABLE):
     with pytest.raises(Obstructed) as caught:
-        acquire(reader, table, holder, policy, wall=lambda: at)
+        acquire(reader, ProbesPartition(table, "PROBES"), holder, policy, wall=lambda: at)
     return caught.value.obstacle
 
 
@@ -121,7 +122,7 @@ def test_init_leaves_a_table_with_other_keys_alone(reader):
 
 
 def test_parts_of_one_run_share_its_lease_and_count_as_one_run(reader):
-    first, second = (acquire(reader, TABLE, "run-1", POLICY, user=user, wall=lambda: NOON)[0] for user in ("replay", "isolation"))
+    first, second = (acquire(reader, PLACE, "run-1", POLICY, user=user, wall=lambda: NOON)[0] for user in ("replay", "isolation"))
     first.release()
     assert refusal(reader, "run-2").code == "probe_lease_held"
     second.release()
@@ -134,11 +135,22 @@ def test_parts_of_one_run_share_its_lease_and_count_as_one_run(reader):
 def test_a_part_that_comes_after_the_lease_was_given_back_is_still_the_same_run(reader):
     policy = ProbePolicy(runs_per_hour=1)
     for user in ("replay", "isolation"):
-        acquire(reader, TABLE, "run-1", policy, user=user, wall=lambda: NOON)[0].release()
+        acquire(reader, PLACE, "run-1", policy, user=user, wall=lambda: NOON)[0].release()
     assert refusal(reader, "run-2", policy=policy).code == "probe_rate_limited"
 
 
 def test_users_of_an_expired_lease_do_not_keep_the_next_holder_from_ending_its_own(reader):
-    acquire(reader, TABLE, "run-1", POLICY, user="replay", wall=lambda: NOON)
+    acquire(reader, PLACE, "run-1", POLICY, user="replay", wall=lambda: NOON)
     take(reader, "run-2", NOON + POLICY.lease_seconds + 1).release()
     assert take(reader, "run-3", NOON + POLICY.lease_seconds + 2).holder == "run-3"
+
+
+def test_environments_that_have_one_table_together_wait_for_nobody_but_themselves(reader):
+    eu, us = (ProbesPartition(TABLE, f"PROBES#{name}") for name in ("eu", "us"))
+    first = acquire(reader, eu, "run-1", POLICY, wall=lambda: NOON)[0]
+    other = acquire(reader, us, "run-2", POLICY, wall=lambda: NOON)[0]
+    with pytest.raises(Obstructed):
+        acquire(reader, eu, "run-3", POLICY, wall=lambda: NOON)
+    first.release()
+    assert [held(reader, place, run) for place, run in ((eu, "run-1"), (us, "run-2"))] == [False, True]
+    assert other.expires_at == NOON + POLICY.lease_seconds

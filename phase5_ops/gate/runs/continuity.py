@@ -125,7 +125,7 @@ def _another_sandbox(local: Standing, tables: dict[str, str]) -> bool:
 
 def _chains(run: RunContext) -> dict[str, Chain]:
     """The histories of the state folder; one that is not there is left out."""
-    folder: Path = run.settings.state_dir
+    folder: Path = run.settings.own_folder
     found = {f"{LEDGER_HISTORY} {scope}": chain for scope, chain in chains(folder / LEDGER_HISTORY).items()}
     own = run.history.chain()
     return {**found, RUN_HISTORY: own} if own.hashes or own.problems else found

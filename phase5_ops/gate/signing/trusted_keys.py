@@ -36,7 +36,7 @@ _REMEDY = (
 
 def keys_file(settings: Settings) -> Path:
     """Where the pinned keys are."""
-    return settings.state_dir / FILE_NAME
+    return settings.own_folder / FILE_NAME
 
 
 def keys_in_kms(reader: AwsReader, settings: Settings, state: StateTable) -> KeySet:

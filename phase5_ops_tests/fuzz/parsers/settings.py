@@ -1,4 +1,4 @@
-"""The settings: the YAML file that PHASE5_CONFIG names, and the environment's variables."""
+"""The settings: the YAML file that PHASE5_CONFIG names, of one environment or a list of several, and the variables."""
 
 import os
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import yaml
 from phase5_ops.settings import ConfigurationError, load_settings
 from phase5_ops_tests.fuzz.source import Source
 
-READS = "the YAML settings file and PHASE5_ variables (`settings`, `input_files/written_twice`)"
+READS = "the YAML settings file and PHASE5_ variables (`settings`, `input_files/{config_file,written_twice}`)"
 MALFORMED = "`ConfigurationError` that names the setting and the remedy (exit 3); never a default in its place"
 
 CONTENT = {
@@ -23,6 +23,8 @@ CONTENT = {
     "gate": {"warn_blocks": ["1.2"]},
     "tools": [{"name": "crm.create_task", "traffic": "steady"}],
 }
+#: As a list has it: the first entry is that of `production`.
+LISTED = [CONTENT, {"environment": "production-eu", "state_dir": ".phase5", "evidence_s3_uri": "s3://kept/eu"}]
 VARIABLES = {
     "PHASE5_ENVIRONMENT": "production",
     "PHASE5_TABLES__LEDGER": "x",
@@ -54,16 +56,19 @@ def loaded(text: str, variables: Mapping[str, str]) -> None:
 def fuzz(data: bytes) -> None:
     """Loads altered settings."""
     source = Source(data)
-    sound = yaml.safe_dump(CONTENT)
     if not data:
-        loaded(sound, {})
-    text = yaml.safe_dump(source.changed(CONTENT)) if source.chance(2) else sound
+        loaded(yaml.safe_dump(CONTENT), {})
+        loaded(yaml.safe_dump(LISTED), {"PHASE5_ENVIRONMENT": "production"})
+    content = LISTED if source.chance(2) else CONTENT
+    text = yaml.safe_dump(source.changed(content) if source.chance(2) else content)
     text = source.spliced(text, PIECES)
     name = source.one_of(sorted(VARIABLES))
     value = source.spliced(VARIABLES[name], ("[", "{", '"', ",", "\\ud800", "9" * 5000, "inf", "[" * 5000))
     given = (
         {name: value.replace("\x00", "").encode("utf-8", "surrogatepass").decode("utf-8", "replace")} if source.chance(2) else {}
     )
+    if content is LISTED:
+        given = {"PHASE5_ENVIRONMENT": source.one_of(("production", "production-eu", "elsewhere")), **given}
     try:
         loaded(text, given)
     except ConfigurationError as error:

@@ -85,7 +85,7 @@ def _pull(run: RunContext, scope: Scope, now: datetime) -> tuple[CostPull, Read]
     }
     if identity is None or run.account == UNKNOWN_ACCOUNT:
         return _ask(run, scope, now), identity_read
-    cache, digest = CostCache(settings.state_dir / CACHE_FOLDER), question_digest(question)
+    cache, digest = CostCache(settings.own_folder / CACHE_FOLDER), question_digest(question)
     with cache.locked(digest, wait_seconds=settings.reading.deadline_seconds / 2):
         kept = None if settings.refresh_costs else cache.load(digest, until=now)
         # a pull nearly too old for the gate is made again: else a new run, started because evidence was too old, would not help

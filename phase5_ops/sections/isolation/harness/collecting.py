@@ -80,7 +80,7 @@ def collect_harness(run: RunContext, started: CanaryStarted, *, sleep: Callable[
     finally:
         if context.get("leased"):
             collecting.reads.append(
-                leases.release(run.reader, run.settings.tables.readiness, str(context["run_id"]), user=LEASE_USER)
+                leases.release(run.reader, leases.ProbesPartition.of(run.settings), str(context["run_id"]), user=LEASE_USER)
             )
     run.at_end.pop(LEASE_USER, None)
     return ISOLATION_HARNESS.gathered(rows, NoFacts()).with_reads([*started.reads, *collecting.reads], run.now())

@@ -22,6 +22,7 @@ from phase5_ops.probing.codes import Obstructed, ProbingCode
 from phase5_ops.probing.dynamo import change_items, delete_items, put_items, query_partition
 from phase5_ops.probing.forge import TokenKind
 from phase5_ops.probing.guard import ForbiddenTarget, Ground, check_cross_tenant
+from phase5_ops.probing.lease import ProbesPartition
 from phase5_ops.probing.request import HttpAnswer
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sections.isolation.harness.evidence import AccessKind, HarnessRow, Result, shown_key
@@ -54,10 +55,8 @@ from phase5_ops.sections.isolation.harness.probe_plan import CrossProbe, CrossTa
 
 IAM_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:BatchWriteItem")
 
-#: Key of the saved items in phase5's own state table.
-SAVED_KEY = {"pk": {"S": "PROBES"}, "sk": {"S": "ISOLATION"}}
-#: Key of the note how far the last run has read the ledgers.
-TOLD_KEY = {"pk": {"S": "PROBES"}, "sk": {"S": "RUNS#ISOLATION"}}
+#: Sort keys in the partition of the probes: of the saved items, and of the note how far the last run has read the ledgers.
+SAVED, TOLD = "ISOLATION", "RUNS#ISOLATION"
 _MOST_SAVED = 350_000  # characters; an item of DynamoDB holds 400 KB
 _LEDGER_SKEW = timedelta(minutes=5)
 _READERS = 4  # partitions read at once
@@ -219,8 +218,9 @@ class CrossProbing:
 
     def _late_decisions(self) -> list[HarnessRow]:
         """The rows of decisions made after the last run had read the ledger."""
-        table = self.context.settings.tables.readiness
-        answer = self.context.reader.call("dynamodb", "get_item", table, TableName=table, Key=TOLD_KEY, ConsistentRead=True)
+        place = ProbesPartition.of(self.context.settings)
+        key, table = place.key(TOLD), place.table
+        answer = self.context.reader.call("dynamodb", "get_item", table, TableName=table, Key=key, ConsistentRead=True)
         self.reads.append(answer.read)
         _require([answer.read])
         item = plain_item(answer.pages[0].get("Item") or {}) if answer.pages else {}
@@ -229,17 +229,16 @@ class CrossProbing:
 
     def _keep_newest(self) -> None:
         """Notes how far this run has read the ledger."""
-        table = self.context.settings.tables.readiness
-        seen = {tenant: {"S": key} for tenant, key in self._newest.items()}
-        self.reads.append(
-            self.context.reader.call("dynamodb", "put_item", table, TableName=table, Item={**TOLD_KEY, **seen}).read
-        )
+        place = ProbesPartition.of(self.context.settings)
+        item, table = place.key(TOLD) | {tenant: {"S": key} for tenant, key in self._newest.items()}, place.table
+        self.reads.append(self.context.reader.call("dynamodb", "put_item", table, TableName=table, Item=item).read)
 
     def _save(self, snapshot: Snapshot) -> None:
         content = json.dumps(
             [[place.role, place.partition, place.tenant, items] for place, items in snapshot.items()], default=repr
         )
-        table = self.context.settings.tables.readiness
+        place = ProbesPartition.of(self.context.settings)
+        table = place.table
         problem = f"{len(content)} characters, too many for one item" if len(content) > _MOST_SAVED else None
         if problem is None:
             answer = self.context.reader.call(
@@ -248,7 +247,7 @@ class CrossProbing:
                 table,
                 TableName=table,
                 Item={
-                    **SAVED_KEY,
+                    **place.key(SAVED),
                     "run": {"S": self.context.run_id},
                     "content": {"S": content},
                     "intent": {"S": f"{self.targets.intent_b} {self.targets.intent_out}"},
@@ -382,8 +381,9 @@ def undo(run: RunContext, targets: CrossTargets | None, places: Sequence[CanaryP
 
     Without `targets`, the planted outcomes are looked for in all of `places`.
     """
-    table = run.settings.tables.readiness
-    answer = run.reader.call("dynamodb", "get_item", table, TableName=table, Key=SAVED_KEY, ConsistentRead=True)
+    place = ProbesPartition.of(run.settings)
+    key, table = place.key(SAVED), place.table
+    answer = run.reader.call("dynamodb", "get_item", table, TableName=table, Key=key, ConsistentRead=True)
     reads = [answer.read]
     item = answer.pages[0].get("Item") if answer.pages else None
     if not item:
@@ -395,5 +395,5 @@ def undo(run: RunContext, targets: CrossTargets | None, places: Sequence[CanaryP
     planted_at = outcomes(targets) if targets else [(place, intent) for place in places for intent in intents]
     reads += canary.remove(run.reader, run.settings.tables, planted_at, intents)
     if all(read.status is ReadStatus.OK for read in reads):
-        reads.append(run.reader.call("dynamodb", "delete_item", table, TableName=table, Key=SAVED_KEY).read)
+        reads.append(run.reader.call("dynamodb", "delete_item", table, TableName=table, Key=key).read)
     return reads

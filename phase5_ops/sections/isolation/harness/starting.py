@@ -77,10 +77,10 @@ class _Starting:
         self.context |= {"run_id": run.run_id, "since": iso(run.now() - SKEW), "mode": settings.probe_mode}
         configured = require_settings(settings)
         self.reads += stops.require_no_stop(run.reader, settings, [configured.tenant_a, configured.tenant_b])
-        table = settings.tables.readiness
+        place = leases.ProbesPartition.of(settings)
         # set before the lease is taken: an interrupt or a lost answer may come in between; only a held lease is given back
         run.at_end[LEASE_USER] = partial(give_back, settings, run.run_id)
-        lease, reads = leases.acquire(run.reader, table, run.run_id, settings.probes, user=LEASE_USER, wall=self.wall)
+        lease, reads = leases.acquire(run.reader, place, run.run_id, settings.probes, user=LEASE_USER, wall=self.wall)
         self.reads += reads
         try:
             self._run_leased(configured, joined=lease.joined)

@@ -79,7 +79,7 @@ def gather_replay_audit(run: RunContext, _tables: Tables) -> ReplayAudit:
     described = describe_table_once(reader, ledger_table)
     description = described.pages[0].get("Table", {}) if described.pages else {}
     identity = identity_of(description)
-    history = LedgerHistory(settings.state_dir / LEDGER_HISTORY, run.history, identity) if identity else None
+    history = LedgerHistory(settings.own_folder / LEDGER_HISTORY, run.history, identity) if identity else None
     read = _read_ledger(run, description, since=since, earlier=history.partitions() if history else ())
     replays = replays_within(read.ledger, window, policy)
     outcomes, outcome_reads = _records(run, settings.tables.execution_outcomes, OUTCOME_PREFIX, replays)

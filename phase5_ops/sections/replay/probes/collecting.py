@@ -133,7 +133,8 @@ class _ProbeCollecting:
 
     def give_back_lease(self) -> None:
         """Gives the lease back; where that fails, the next run has to wait for its end."""
-        read = lease.release(self.run.reader, self.run.settings.tables.readiness, str(self.context["run_id"]), user=LEASE_USER)
+        place = lease.ProbesPartition.of(self.run.settings)
+        read = lease.release(self.run.reader, place, str(self.context["run_id"]), user=LEASE_USER)
         if read.status is not ReadStatus.OK:
             self.obstacles.append(Obstacle.of_read(ProbingCode.PROBE_LEASE_NOT_RELEASED, read, expected="the lease given back"))
 

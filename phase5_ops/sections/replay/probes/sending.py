@@ -147,7 +147,7 @@ class _Sending:
         self.run.at_end[LEASE_USER] = partial(give_back, self.settings, self.run.run_id)
         lease, reads = leases.acquire(
             self.run.reader,
-            self.settings.tables.readiness,
+            leases.ProbesPartition.of(self.settings),
             self.run.run_id,
             self.settings.probes,
             user=LEASE_USER,

@@ -13,7 +13,7 @@ from phase5_ops.probing.forge import ODD_CLAIMS, OTHER_CLAIMS, Forger, TokenKind
 from phase5_ops.sandbox.control_center.planted_faults import ApiRoute, Effect, PlantedFault, TenantSource, Who, family
 from phase5_ops.sandbox.state.probe_tenants import A, B
 from phase5_ops.sections.isolation.harness import cross_probes
-from phase5_ops.sections.isolation.harness.cross_probes import TOLD_KEY, CrossProbing, tell_once
+from phase5_ops.sections.isolation.harness.cross_probes import TOLD, CrossProbing, tell_once
 from phase5_ops.sections.isolation.harness.evidence import AccessKind, HarnessRow, Result
 from phase5_ops.sections.isolation.harness.judge import findings_of
 from phase5_ops.sections.isolation.harness.probe_data import ANY_MARK
@@ -111,6 +111,7 @@ class Probed:
             tables=Tables(),
             isolation=IsolationPolicy(probe_requests_per_second=1000),
             probes=ProbePolicy(parallel_requests=1),  # what is in memory answers no sooner to several at once
+            probes_partition="PROBES",
         )
         self.context = SimpleNamespace(
             settings=settings, reader=MemoryReader(self.platform.tables), run_id="run", now=lambda: NOW
@@ -152,9 +153,7 @@ class Probed:
     def everything(self) -> Mapping[str, Any]:
         """Every item, the ledger aside, and how far a run looked at it."""
         tables = self.platform.tables.tables
-        kept = {
-            name: {key: item for key, item in items.items() if key[-1] != TOLD_KEY["sk"]["S"]} for name, items in tables.items()
-        }
+        kept = {name: {key: item for key, item in items.items() if key[-1] != TOLD} for name, items in tables.items()}
         return {name: items for name, items in kept.items() if items and name != "cc-native-ledger"}
 
 
