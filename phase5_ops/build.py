@@ -35,6 +35,7 @@ from phase5_ops.gate.inputs.read import DecidingSession
 from phase5_ops.gate.runs.continuity import look_back
 from phase5_ops.gate.runs.run_end import end_run
 from phase5_ops.gate.session import new_session
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops.orchestration.wiring import (
     Evidence,
     EvidenceIOManager,
@@ -58,11 +59,11 @@ from phase5_ops.sections.costs.budgets import assets as budget_assets
 from phase5_ops.sections.costs.changes import assets as change_assets
 from phase5_ops.sections.isolation.harness import assets as harness_assets
 from phase5_ops.sections.isolation.logs import assets as log_assets
-from phase5_ops.sections.isolation.logs.engines.assets import HOURS, hour_schedule, tenant_log_scan_hours
+from phase5_ops.sections.isolation.logs.engines.assets import hour_schedule, hours_job, tenant_log_scan_hours
 from phase5_ops.sections.isolation.logs.engines.hours import HOURS_ASSET
 from phase5_ops.sections.isolation.roles import assets as iam_assets
 from phase5_ops.sections.replay.audit import assets as replay_audit
-from phase5_ops.sections.replay.audit.spark.assets import EXPORTS, ledger_export_audit
+from phase5_ops.sections.replay.audit.spark.assets import exports_job, ledger_export_audit
 from phase5_ops.sections.replay.probes import assets as replay_probes
 from phase5_ops.sections.slo import assets as slo
 from phase5_ops.sections.slo.alarm_replay import assets as alarm_replay
@@ -164,12 +165,17 @@ def build_defs(
     """
     chosen = settings or load_settings()
     kept = KeptResults()  # for all ticks of the sensor in this process
+    names = DagsterNames.of(chosen)
     by_hours = chosen.engine.log_scan == "dagster"
-    assets = [evidence_asset(evidence) for evidence in (_on_hours(EVIDENCE) if by_hours else EVIDENCE)]
-    checks = [row_checks(judging) for judging in judgings_of(gathered)]
+    assets = [evidence_asset(evidence, names) for evidence in (_on_hours(EVIDENCE) if by_hours else EVIDENCE)]
+    checks = [row_checks(judging, names) for judging in judgings_of(gathered)]
+    hours = [tenant_log_scan_hours(names)] if by_hours else []
+    hours_jobs = [hours_job(asset) for asset in hours]
+    exports = [ledger_export_audit(names)] if chosen.engine.ledger_exports else []
+    sign_off = sign_off_job(names)
     job = dg.define_asset_job(
         READINESS_JOB,
-        selection=dg.AssetSelection.assets(*(evidence.name for evidence in EVIDENCE)),
+        selection=dg.AssetSelection.assets(*(names.key(evidence.name) for evidence in EVIDENCE)),
         description="Gathers all evidence once and judges every row of the checklist.",
         executor_def=dg.in_process_executor,
         config={"loggers": {"console": {"config": {"log_level": "WARNING"}}}},
@@ -184,26 +190,20 @@ def build_defs(
     )
     return dg.Definitions(
         assets=[
-            *(source_asset(source) for source in SOURCES),
+            *(source_asset(source, names) for source in SOURCES),
             *assets,
-            *([tenant_log_scan_hours] if by_hours else []),
-            *([ledger_export_audit] if chosen.engine.ledger_exports else []),
-            readiness_asset(last_evidence()),
-            release_candidate,
-            sign_offs,
-            promotion,
+            *hours,
+            *exports,
+            readiness_asset(last_evidence(), names),
+            release_candidate(names, chosen.environment),
+            sign_offs(names),
+            promotion(names),
         ],
-        asset_checks=[*checks, sign_off_checks],
-        jobs=[
-            job,
-            sign_off_job,
-            promotion_job,
-            *([HOURS] if by_hours else []),
-            *([EXPORTS] if chosen.engine.ledger_exports else []),
-        ],
-        schedules=[schedule, *(hour_schedule(chosen) if by_hours else [])],
+        asset_checks=[*checks, sign_off_checks(names)],
+        jobs=[job, sign_off, promotion_job, *hours_jobs, *(exports_job(asset) for asset in exports)],
+        schedules=[schedule, *chain.from_iterable(hour_schedule(chosen, each) for each in hours_jobs)],
         sensors=[
-            sign_off_watch(lambda: new_session(chosen, "sensor-tick")),
+            sign_off_watch(lambda: new_session(chosen, "sensor-tick"), sign_off),
             notification_watch(lambda: new_session(settings_of_tick(chosen), "sensor-tick")),
             promotion_gate(
                 lambda instance: DecidingSession(open_run(chosen, "sensor-tick"), instance=instance, kept=kept),

@@ -36,6 +36,7 @@ from sqlalchemy.pool import Pool
 from phase5_ops import build
 from phase5_ops.gate.drill.cases import drill
 from phase5_ops.orchestration import sqlite_storage
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops.orchestration.wiring import evidence_asset, row_checks
 
 T, M = TypeVar("T"), TypeVar("M")
@@ -189,14 +190,15 @@ def _user_agent(agent: UserAgentString) -> str:
     return texts[key]
 
 
-def _once_for_each(make: Callable[[T], M]) -> Callable[[T], M]:
-    """What Dagster makes of a declaration: it looks into each function, and nothing of it depends on settings or a run."""
-    made: dict[int, tuple[T, M]] = {}
+def _once_for_each(make: Callable[[T, DagsterNames], M]) -> Callable[[T, DagsterNames], M]:
+    """What Dagster makes of a declaration: it looks into each function, and of settings and run only the names matter."""
+    made: dict[tuple[int, DagsterNames], tuple[T, M]] = {}
 
-    def kept(declared: T) -> M:
-        if id(declared) not in made:
-            made[id(declared)] = (declared, make(declared))  # kept with it, so that the id stays its own
-        return made[id(declared)][1]
+    def kept(declared: T, names: DagsterNames) -> M:
+        key = (id(declared), names)
+        if key not in made:
+            made[key] = (declared, make(declared, names))  # kept with it, so that the id stays its own
+        return made[key][1]
 
     return kept
 

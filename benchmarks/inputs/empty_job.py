@@ -17,9 +17,11 @@ from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.commands.in_process import run_in_process
 from phase5_ops.commands.state_folder import open_dagster, prepare_state_folder
 from phase5_ops.orchestration.check_page import check_spec
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops.orchestration.wiring import Evidence, Judging
 
 _JOB, _IO = "empty_job", "nothing_is_kept"
+_NAMES = DagsterNames()  # of an environment that is alone
 
 
 def recorded_events(state_folder: Path) -> str:
@@ -43,7 +45,7 @@ def empty_run(events: str, state_folder: Path) -> None:
     job = _definitions(recorded).resolve_job_def(_JOB)
     with open_dagster(prepare_state_folder(state_folder)) as instance:
         run_id = str(uuid4())
-        run_in_process(job, instance, run_id=run_id)
+        run_in_process(job, instance, _NAMES, run_id=run_id)
         made, wanted = _of_steps(_events(instance, run_id)), _of_steps(recorded)
     if made != wanted:
         raise RuntimeError(f"events of the empty run: more {made - wanted}, fewer {wanted - made}")
@@ -85,9 +87,9 @@ class _NothingIsKept(dg.IOManager):
 
 def _asset(evidence: Evidence, metadata: Mapping[str, Any]) -> dg.AssetsDefinition:
     @dg.asset(
-        name=evidence.name,
-        ins={name: dg.AssetIn(name) for name in evidence.needs},
-        deps=[dg.AssetKey(key.split("/")) for key in evidence.sources],
+        key=_NAMES.key(evidence.name),
+        ins={name: dg.AssetIn(_NAMES.key(name)) for name in evidence.needs},
+        deps=[_NAMES.key(source) for source in evidence.sources],
         io_manager_key=_IO,
         op_tags={"dagster/priority": str(evidence.priority)} if evidence.priority else None,
     )
@@ -103,8 +105,8 @@ def _checks(judging: Judging, results: Mapping[str, Any]) -> dg.AssetChecksDefin
 
     @dg.multi_asset_check(
         name=f"{judging.asset}_checks",
-        specs=[check_spec(ROW_OF_CHECK[name], others) for name in names],
-        ins={name: dg.AssetIn(name) for name in (judging.asset, *others)},
+        specs=[check_spec(ROW_OF_CHECK[name], others, _NAMES) for name in names],
+        ins={name: dg.AssetIn(_NAMES.key(name)) for name in (judging.asset, *others)},
     )
     def empty(_context: dg.AssetCheckExecutionContext, **_: object) -> Iterator[dg.AssetCheckResult]:
         for name in names:

@@ -25,7 +25,7 @@ from botocore.useragent import UserAgentString
 from botocore.utils import parse_timestamp
 
 from phase5_ops.input_files.json_text import json_value
-from phase5_ops.settings import AwsAccess, ReadingSettings
+from phase5_ops.settings import AwsAccess, ConfigurationError, ReadingSettings
 
 #: Caches botocore's descriptions of services: each decision and tick makes its own clients, which would otherwise read megabytes
 #: of JSON again.
@@ -38,6 +38,12 @@ _AS_THEMSELVES = AwsAccess()
 def configured_region(access: AwsAccess = _AS_THEMSELVES) -> str | None:
     """The region to read: that of the settings, AWS_REGION, else what boto3 finds (AWS_DEFAULT_REGION, profile)."""
     return access.region or os.environ.get("AWS_REGION") or boto3.Session().region_name
+
+
+def require_region(access: AwsAccess) -> None:
+    """Raises ConfigurationError where neither the settings nor anything of AWS names a region."""
+    if configured_region(access) is None:
+        raise ConfigurationError("no AWS region: set AWS_REGION (or AWS_PROFILE with a region) to the region of the platform")
 
 
 class RoleNotAssumed(BotoCoreError):  # type: ignore[misc]

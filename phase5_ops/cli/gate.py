@@ -108,13 +108,14 @@ def _dagster(settings: "Settings", *, local: bool) -> Iterator["Post"]:
     if settings.dagster_url is not None and not local:
         from phase5_ops.gate.candidates.dagster_http import DagsterWebserver
 
-        yield DagsterWebserver(str(settings.dagster_url)).post
+        yield DagsterWebserver(str(settings.dagster_url), settings.environment).post
         return
     from phase5_ops.commands.promote import to_instance
     from phase5_ops.commands.state_folder import open_dagster, prepare_state_folder
+    from phase5_ops.orchestration.names_in_dagster import DagsterNames
 
     with open_dagster(prepare_state_folder(settings.state_dir)) as instance:
-        yield to_instance(instance)
+        yield to_instance(instance, DagsterNames.of(settings))
 
 
 def status(

@@ -94,12 +94,11 @@ def settings_of_environment(*, refresh_costs: bool = False, dagster_url: str | N
 
     People and pipelines act as themselves, and what makes a readiness run in the role that is set for it (`in_role`).
     """
-    from phase5_ops.aws.sessions import configured_region
-    from phase5_ops.settings import ConfigurationError, load_settings
+    from phase5_ops.aws.sessions import require_region
+    from phase5_ops.settings import load_settings
 
     settings = load_settings(refresh_costs=refresh_costs or None, dagster_url=dagster_url)
-    if configured_region(settings.aws) is None:
-        raise ConfigurationError("no AWS region: set AWS_REGION (or AWS_PROFILE with a region) to the region of the platform")
+    require_region(settings.aws)
     return settings if in_role else settings.with_own_credentials
 
 

@@ -112,11 +112,16 @@ def sandbox(
 
 
 def ui(port: Annotated[int, typer.Option(help="Port of the Dagster UI.", min=0, max=65535)] = 3000) -> None:
-    """Serve the Dagster UI (lineage, checks, schedules) and its daemon on the state folder, until Ctrl-C."""
+    """Serve the Dagster UI (lineage, checks, schedules) and its daemon on the state folder, until Ctrl-C.
+
+    Where PHASE5_CONFIG lists environments, all of them are served, each as a code location.
+    """
     from phase5_ops.sandbox.ports import free_port
+    from phase5_ops.settings import listed_environments
 
     port = free_port(port, "the UI")
-    settings_of_environment()
+    if listed_environments() is None:
+        settings_of_environment()
     _serve_ui(port)
 
 
@@ -150,11 +155,12 @@ def init(
         print("\n".join(str(each) for each in found), flush=True)
         raise typer.Exit(exit_code(found))
     from phase5_ops.commands.state_folder import prepare_state_folder, renew_dagster_yaml
+    from phase5_ops.commands.workspace import write_workspace
     from phase5_ops.gate.signing.kms import SigningError
     from phase5_ops.gate.signing.trusted_keys import NotReplaced, Replaced, keys_file, pin_keys
     from phase5_ops.gate.state.setup import initialise
     from phase5_ops.gate.state.upgrades import NewerTable
-    from phase5_ops.settings import ConfigurationError
+    from phase5_ops.settings import ConfigurationError, listed_environments
 
     def may_replace(replaced: Replaced) -> bool:
         for line in replaced.lines():
@@ -170,6 +176,8 @@ def init(
     home = prepare_state_folder(settings.state_dir)  # before anything is changed: the keys must have a place to be pinned in
     if renewed := renew_dagster_yaml(home):
         print(renewed)
+    if (listed := listed_environments()) is not None:
+        print(f"{write_workspace(home, listed)} serves {', '.join(listed)}")
     for line in initialise(session.reader, settings.tables.readiness):
         print(line)
     with gate_failures():
@@ -262,11 +270,16 @@ def _serve_ui(port: int) -> None:
     """Runs `dagster dev` on the state folder until it ends or is told to end, with every process that it started."""
     from phase5_ops.cli.process_group import serve
     from phase5_ops.commands.state_folder import open_dagster, packaged, prepare_state_folder
-    from phase5_ops.settings import load_settings
+    from phase5_ops.commands.workspace import state_folder_of, write_workspace
+    from phase5_ops.settings import listed_environments, load_settings
 
-    home = prepare_state_folder(load_settings().state_dir)
+    if (listed := listed_environments()) is None:
+        home, workspace = prepare_state_folder(load_settings().state_dir), packaged("workspace.yaml")
+    else:
+        home = prepare_state_folder(state_folder_of(listed, complain))
+        workspace = write_workspace(home, listed)
     open_dagster(home).dispose()  # its processes start at once and would stumble over each other's new storage
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(packaged("workspace.yaml")), "-h", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
     command += ["--log-level", "warning", "--code-server-log-level", "warning"]  # its start says nothing that we do not say
     quiet = [f"ignore:{message}" for message in DAGSTER_TO_ITSELF]
     given = [os.environ["PYTHONWARNINGS"]] if os.environ.get("PYTHONWARNINGS") else []  # the later ones are the stronger

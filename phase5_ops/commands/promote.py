@@ -27,6 +27,7 @@ from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.state.items import CLOSED, Candidate, Fate, Promotion
 from phase5_ops.gate.state.table import StateTable
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops.settings import ConfigurationError, Settings
 from phase5_ops.text import printable
 
@@ -102,13 +103,15 @@ class RegistrationAnswer:
             raise ConfigurationError(f"--attestation {folder}: cannot be written: {error}") from error
 
 
-def to_instance(instance: "dg.DagsterInstance") -> Post:
-    """A `Post` that records the event in a Dagster instance on this machine."""
+def to_instance(instance: "dg.DagsterInstance", names: DagsterNames) -> Post:
+    """A `Post` that records the event in a Dagster instance on this machine, under the environment's names."""
     import dagster as dg
 
+    asset = names.key(candidates.ASSET)
+
     def post(name: str, metadata: Mapping[str, str]) -> None:
-        instance.add_dynamic_partitions(candidates.PARTITIONS, [name])
-        instance.report_runless_asset_event(dg.AssetMaterialization(candidates.ASSET, partition=name, metadata=dict(metadata)))
+        instance.add_dynamic_partitions(names.releases, [name])
+        instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=name, metadata=dict(metadata)))
 
     return post
 

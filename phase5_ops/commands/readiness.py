@@ -17,6 +17,7 @@ from phase5_ops.context import RunContext, open_run
 from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.gate.inputs.dagster_records import RunLog, is_interruption, run_log
 from phase5_ops.gate.runs.continuity import look_back
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops.orchestration.steps import announce_steps
 from phase5_ops.reads import ReadStatus
 from phase5_ops.report.document import ReadinessDocument, ReportCode
@@ -102,7 +103,7 @@ def _execute(run: RunContext, assets: set[str] | None, instance: dg.DagsterInsta
     announce_steps(_number_of_steps(assets))
     job = build_defs(settings=run.settings, run=run, gathered=assets).resolve_job_def(READINESS_JOB)
     with nullcontext(instance) if instance else open_dagster(run.settings.state_dir) as chosen:
-        result = run_in_process(job, chosen, run_id=run.run_id, assets=assets)
+        result = run_in_process(job, chosen, DagsterNames.of(run.settings), run_id=run.run_id, assets=assets)
         if any(map(_interrupted, result.all_events)):
             raise KeyboardInterrupt
         return run_log(chosen, run.run_id)

@@ -17,6 +17,7 @@ from phase5_ops.gate.inputs.install_check import Checked
 from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.state.items import StateError
 from phase5_ops.gate.state.notice_box import RUNS
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops.report.lateness import late_daemon, late_run
 from phase5_ops.settings import in_sandbox
 
@@ -86,7 +87,7 @@ def dagster_of(open_dagster: OpenDagster) -> Callable[[Installation], Iterator[C
             runs = instance.get_runs_count()
             yield ok(f"Dagster's storage answers ({type(instance.run_storage).__name__}, {runs:,} runs)")
             yield from _daemons(instance)
-            yield from _switched_off(instance)
+            yield from _switched_off(instance, DagsterNames.of(installation.settings))
 
     return look
 
@@ -115,10 +116,11 @@ def _daemons(instance: "DagsterInstance") -> Iterator[Checked]:
         yield ok(f"Dagster's daemons are alive: {', '.join(sorted(statuses))}")
 
 
-def _switched_off(instance: "DagsterInstance") -> Iterator[Checked]:
-    """Sensors and schedules that somebody switched off in the UI; all are on from the start."""
+def _switched_off(instance: "DagsterInstance", names: DagsterNames) -> Iterator[Checked]:
+    """Sensors and schedules that somebody switched off in the UI; all are on from the start. Others' are left to their doctor."""
     for state in instance.all_instigator_state():
-        if state.status.value == "STOPPED":
+        location = state.origin.repository_origin.code_location_origin.location_name
+        if state.status.value == "STOPPED" and (names.beside_others is None or location == names.location):
             kind = state.instigator_type.value.lower()
             yield problem(f"{kind} {state.instigator_name} is switched off", "switch it on in the UI")
 

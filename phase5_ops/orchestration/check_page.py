@@ -16,6 +16,7 @@ import dagster as dg
 from phase5_ops.checklist import Row
 from phase5_ops.evidence.histories import HistoryCode
 from phase5_ops.evidence.result import FindingEntry, RowEntry
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops.orchestration.shown import MOST_ROWS, in_cell, in_markdown, linked
 from phase5_ops.orchestration.tags import ROW_TAG, SECTION_TAG
 from phase5_ops.reads import ReadCode
@@ -42,15 +43,15 @@ def remedies(declared: Iterable[CodeChapter]) -> dict[str, str]:
     return {code.code: code.remedy for code in codes}
 
 
-def check_spec(row: Row, others: Sequence[str]) -> dg.AssetCheckSpec:
+def check_spec(row: Row, others: Sequence[str], names: DagsterNames) -> dg.AssetCheckSpec:
     """A row as Dagster's list of checks has it; `others` are further assets that its judge reads."""
     title = row.title if row.id == row.check else f"{row.id} {row.title}"
     about = f"**{title}** (section {row.section_number}, {row.section}; owner {row.owner})"
     return dg.AssetCheckSpec(
         row.check,
-        asset=row.asset,
+        asset=names.key(row.asset),
         description="\n\n".join((about, row.requirement, _NON_BLOCKING)),
-        additional_deps=others,
+        additional_deps=[names.key(other) for other in others],
         metadata={
             ROW_TAG: row.id,
             SECTION_TAG: row.section_number,

@@ -28,6 +28,7 @@ from phase5_ops.evidence.store import Origin
 from phase5_ops.evidence.table import DeclaredTable, GatheredTable, Tables, observed_at
 from phase5_ops.orchestration.check_page import check_description, check_metadata, check_spec, remedies
 from phase5_ops.orchestration.evidence_page import column_schema, cost_metadata, evidence_metadata, reading_metadata
+from phase5_ops.orchestration.names_in_dagster import DagsterNames, plain_name
 from phase5_ops.orchestration.shown import in_lines, in_words
 from phase5_ops.orchestration.steps import begin_step
 from phase5_ops.orchestration.tags import asset_tags
@@ -42,8 +43,6 @@ Judge = Callable[[RunContext, Tables, datetime], Judgement]
 Describe = Callable[[Any], Mapping[str, dg.MetadataValue]]  # of a GatheredTable of the asset's own
 
 SOURCES_GROUP, SHARED_GROUP = "platform_sources", "shared_inputs"
-#: The concurrency pool of everything that reads the platform: deploy/dagster.yaml lets one run at a time do so.
-POOL = "ccnative"
 
 
 @dataclass(frozen=True)
@@ -112,24 +111,24 @@ class Judging:
     mends: Mapping[str, Mend] = field(default_factory=dict)
 
 
-def source_asset(source: Source) -> dg.AssetSpec:
+def source_asset(source: Source, names: DagsterNames) -> dg.AssetSpec:
     """The external asset of a source system."""
     return dg.AssetSpec(
-        dg.AssetKey(source.key.split("/")),
+        names.key(source.key),
         description=source.description,
-        group_name=SOURCES_GROUP,
+        group_name=names.group(SOURCES_GROUP),
         kinds=set(source.kinds),
     )
 
 
-def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
+def evidence_asset(evidence: Evidence, names: DagsterNames) -> dg.AssetsDefinition:
     """The asset that gathers one table and shows how it was read, what that cost and how long it took."""
 
     @dg.asset(
-        name=evidence.name,
-        ins={name: dg.AssetIn(name) for name in evidence.needs},
-        deps=[dg.AssetKey(key.split("/")) for key in evidence.sources],
-        group_name=SHARED_GROUP if evidence.shared else SECTIONS[evidence.section].group,
+        key=names.key(evidence.name),
+        ins={name: dg.AssetIn(names.key(name)) for name in evidence.needs},
+        deps=[names.key(source) for source in evidence.sources],
+        group_name=names.group(SHARED_GROUP if evidence.shared else SECTIONS[evidence.section].group),
         description=evidence.description,
         owners=[f"team:{evidence.owner}"],
         kinds=set(evidence.kinds),
@@ -138,7 +137,7 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
         required_resource_keys={"run"},
         io_manager_key="evidence_io",
         op_tags={"dagster/priority": str(evidence.priority)} if evidence.priority else None,
-        pool=POOL,
+        pool=names.pool,
     )
     def gathered(context: dg.AssetExecutionContext, **tables: GatheredTable[Any, Any]) -> dg.MaterializeResult[Any]:
         run: RunContext = context.resources.run
@@ -190,7 +189,7 @@ def origin_of(context: RunContext, run: dg.DagsterRun) -> Origin:
         job=run.job_name,
         environment=context.settings.environment,
         fixed_now=context.settings.now is not None,
-        assets=tuple(sorted(key.path[-1] for key in run.asset_selection or ())) or None,
+        assets=tuple(sorted(plain_name(key) for key in run.asset_selection or ())) or None,
         began_at=datetime.now(UTC),
         account=context.account,
         region=context.reader.region,
@@ -198,25 +197,25 @@ def origin_of(context: RunContext, run: dg.DagsterRun) -> Origin:
     )
 
 
-def row_checks(judging: Judging) -> dg.AssetChecksDefinition:
+def row_checks(judging: Judging, names: DagsterNames) -> dg.AssetChecksDefinition:
     """One multi-asset check for all rows and extra checks on an asset.
 
     A judge that raises becomes an ERROR of its own check, with the traceback; the other checks of the asset are still judged.
     """
-    names = [row.check for row in ALL_CHECKS if row.check in judging.judges]
+    judged = [row.check for row in ALL_CHECKS if row.check in judging.judges]
     others = [name for name in judging.also if name != judging.asset]
     what_to_do = remedies(judging.codes)
 
     @dg.multi_asset_check(
         name=f"{judging.asset}_checks",
-        specs=[check_spec(ROW_OF_CHECK[name], others) for name in names],
-        ins={name: dg.AssetIn(name) for name in (judging.asset, *others)},
+        specs=[check_spec(ROW_OF_CHECK[name], others, names) for name in judged],
+        ins={name: dg.AssetIn(names.key(name)) for name in (judging.asset, *others)},
         required_resource_keys={"run"},
     )
     def checked(context: dg.AssetCheckExecutionContext, **tables: GatheredTable[Any, Any]) -> Iterator[dg.AssetCheckResult]:
         run: RunContext = context.resources.run
         run.store.write_origin(run.run_id, origin_of(run, context.run))
-        for name in names:
+        for name in judged:
             begin_step(f"judging {name}")
             started = time.perf_counter()
             judgement, problem = _judge(judging.judges[name], run, tables, judging.rests_on.get(name, ()))
@@ -265,7 +264,7 @@ def _check_result(
         metadata["Traceback"] = dg.MetadataValue.md(f"```\n{problem}\n```")
     return dg.AssetCheckResult(
         passed=judgement.verdict is Verdict.PASS,
-        asset_key=row.asset,
+        asset_key=DagsterNames.of(run.settings).key(row.asset),
         check_name=row.check,
         severity=dg.AssetCheckSeverity.WARN if judgement.verdict is Verdict.WARN else dg.AssetCheckSeverity.ERROR,
         description=check_description(entry, what_to_do),
@@ -286,7 +285,7 @@ class EvidenceIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: GatheredTable[Any, Any]) -> None:
         """Stores the table under the run and records its digest."""
         run: RunContext = context.resources.run
-        asset = context.asset_key.path[-1]
+        asset = plain_name(context.asset_key)
         run.store.write_origin(run.run_id, origin_of(run, context.step_context.dagster_run))
         digest = run.store.write_table(run.run_id, asset, obj)
         # an asset without checks may be the last step of a run: then no check seals the evidence after it
@@ -303,7 +302,7 @@ class EvidenceIOManager(dg.IOManager):
     def load_input(self, context: dg.InputContext) -> GatheredTable[Any, Any]:
         """The table of this run, else of the latest materialization."""
         run: RunContext = context.resources.run
-        asset = context.asset_key.path[-1]
+        asset = plain_name(context.asset_key)
         run_id = run.run_id
         if not run.store.table_path(run_id, asset).exists():
             event = context.step_context.instance.get_latest_materialization_event(context.asset_key)

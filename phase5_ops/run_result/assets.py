@@ -22,6 +22,7 @@ from phase5_ops.evidence.run_tags import (
 )
 from phase5_ops.gate.inputs.dagster_records import run_log
 from phase5_ops.gate.records import Release
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops.orchestration.shown import in_markdown
 from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.report.findings import Catalogue
@@ -37,15 +38,15 @@ INTERRUPTED = "INTERRUPTED"
 _RESULT = "run result"
 
 
-def readiness_asset(evidence: Iterable[str]) -> dg.AssetSpec:
+def readiness_asset(evidence: Iterable[str], names: DagsterNames) -> dg.AssetSpec:
     """The asset `readiness`, which follows from these assets."""
     return dg.AssetSpec(
-        READINESS_ASSET,
-        deps=sorted(evidence),
+        names.key(READINESS_ASSET),
+        deps=[names.key(each) for each in sorted(evidence)],
         description="What the latest readiness run came to: the checklist, the decision, what keeps it closed and what to do,"
         " what changed since the run before. Stated at the end of every readiness run, also of one whose steps failed; not of one"
         " that was interrupted. A run of some rows alone shows those rows and decides nothing.",
-        group_name=SECTIONS["S"].group,
+        group_name=names.group(SECTIONS["S"].group),
         kinds={"report"},
     )
 
@@ -81,8 +82,9 @@ def state_result(
     run.shared[_RESULT] = result
     document = result.document
     instance.add_run_tags(run.run_id, {DECISION_TAG: document.decision, VERDICTS_TAG: verdicts_in_words(document)})
+    names = DagsterNames.of(run.settings)
     materialized = dg.AssetMaterialization(
-        READINESS_ASSET,
+        names.key(READINESS_ASSET),
         description=f"{document.decision}, exit code {document.exit_code}",
         metadata=metadata_of(result, run, catalogue, release),
     )
@@ -93,9 +95,9 @@ def state_result(
         message=f"Materialized {READINESS_ASSET}: {document.decision}, exit code {document.exit_code}.",
     )
     instance.report_dagster_event(event, run.run_id, logging.INFO)
-    shown = _signatures_shown(instance)
+    shown = _signatures_shown(instance, names)
     if document.covers is None and (shown is None or (name is not None and name != shown)):
-        _state_sign_offs(instance, document)
+        _state_sign_offs(instance, names, document)
 
 
 def verdicts_in_words(document: ReadinessDocument) -> str:
@@ -110,21 +112,21 @@ def verdicts_in_words(document: ReadinessDocument) -> str:
     return "; ".join(said)
 
 
-def _signatures_shown(instance: dg.DagsterInstance) -> str | None:
+def _signatures_shown(instance: dg.DagsterInstance, names: DagsterNames) -> str | None:
     """The release whose signatures rows S.1 to S.3 show in Dagster; None where they show those of none."""
-    event = instance.get_latest_materialization_event(dg.AssetKey(SIGN_OFF_ASSET))
+    event = instance.get_latest_materialization_event(names.key(SIGN_OFF_ASSET))
     materialization = event.asset_materialization if event is not None else None
     shown = materialization.metadata.get("release") if materialization is not None else None
     return None if shown is None or shown.value in (None, "none") else str(shown.value)
 
 
-def _state_sign_offs(instance: dg.DagsterInstance, document: ReadinessDocument) -> None:
+def _state_sign_offs(instance: dg.DagsterInstance, names: DagsterNames, document: ReadinessDocument) -> None:
     """Shows rows S.1 to S.3 as the document has them. The events have no run, so that they are in no run's results."""
     for entry in document.rows:
         row = ROW_OF_CHECK[entry.check]
         if row.is_sign_off:
             found = dg.AssetCheckEvaluation(
-                asset_key=dg.AssetKey(row.asset),
+                asset_key=names.key(row.asset),
                 check_name=row.check,
                 passed=False,
                 severity=dg.AssetCheckSeverity.ERROR,

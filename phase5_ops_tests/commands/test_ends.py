@@ -16,10 +16,12 @@ from phase5_ops.cli import app as cli
 from phase5_ops.cli import process_group, readiness
 from phase5_ops.commands import readiness as readiness_run
 from phase5_ops.commands import state_folder
+from phase5_ops.commands.workspace import workspace_text
 from phase5_ops.evidence import store as evidence_store
 from phase5_ops.sandbox.process import FOLDER, own_state_folder
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.sections.replay.probes import collecting as probe_collecting
+from phase5_ops_tests.several_environments import ENVIRONMENTS, NAMES, list_environments
 
 pytestmark = pytest.mark.slow
 
@@ -185,6 +187,37 @@ def test_the_ui_starts_without_what_dagster_says_to_itself(folder, monkeypatch):
     (given,) = started
     assert given.endswith(",error::ResourceWarning")
     assert "ignore:Function `dev_command` is superseded" in given
+
+
+def test_the_ui_serves_every_environment_of_a_list_and_says_which_it_cannot(tmp_path, monkeypatch, capsys):
+    started = []
+
+    class Ended:
+        def __init__(self, command, env):
+            started.append((command, env))
+
+        def wait(self):
+            return 0
+
+    monkeypatch.setattr(subprocess, "Popen", Ended)
+    list_environments(monkeypatch, tmp_path, ({**ENVIRONMENTS[0], "schedule": {"hour": 30}}, *ENVIRONMENTS[1:]))
+    code, _, said = phase5(monkeypatch, capsys, "ui", "--port", "0")
+    assert (code, len(said)) == (0, 1)
+    assert said[0].startswith(f"phase5: {NAMES[0]} is not served until this is mended: invalid settings: schedule.hour of ")
+    ((command, env),) = started
+    workspace = tmp_path / "state" / "workspace.yaml"
+    assert command[command.index("-w") + 1] == str(workspace)
+    assert workspace.read_text() == workspace_text(NAMES)
+    assert (env["PHASE5_STATE_DIR"], env["DAGSTER_HOME"]) == (str(workspace.parent), str(workspace.parent))
+    assert "PHASE5_ENVIRONMENT" not in env
+
+
+def test_the_ui_refuses_a_variable_that_would_make_all_environments_of_a_list_alike(tmp_path, monkeypatch, capsys):
+    list_environments(monkeypatch, tmp_path)
+    monkeypatch.setenv("PHASE5_CONTROL_CENTER_URL", "https://control.example")
+    code, out, (line,) = phase5(monkeypatch, capsys, "ui", "--port", "0")
+    assert (code, out) == (3, "")
+    assert "PHASE5_CONTROL_CENTER_URL: would hold for every environment of the list" in line
 
 
 def test_an_aws_that_does_not_answer_is_one_line(sandbox_env, monkeypatch, capsys):

@@ -21,11 +21,14 @@ from phase5_ops.gate.reasons import GateReason
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state.items import Candidate, Fate
 from phase5_ops.gate.state.table import StateTable
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops.settings import ConfigurationError
 from phase5_ops_tests.commands.test_status import judged
 from phase5_ops_tests.gate.own_aws import DIGEST, NOW
 from phase5_ops_tests.gate.own_aws import RELEASE as RELEASE_OF_DESK
 from phase5_ops_tests.gate.people import Desk
+
+ALONE = DagsterNames()
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +64,7 @@ def tick(desk: Desk, instance) -> sensor.Tick:
 
 def test_what_is_registered_by_command_is_what_the_sensor_takes(desk, state, instance):
     wish = RegistrationRequest("r-1", DIGEST, supersede=True, context=("pipeline_execution_id=e-1",))
-    answer, series = ask(desk.settings, to_instance(instance), state, wish)
+    answer, series = ask(desk.settings, to_instance(instance, ALONE), state, wish)
     assert (answer.exit_code, series) == (0, 1)
     assert len(tick(desk, instance).requests) == 1
     found = state.candidate(RELEASE)
@@ -71,10 +74,10 @@ def test_what_is_registered_by_command_is_what_the_sensor_takes(desk, state, ins
 
 
 def test_a_name_that_is_taken_is_refused_before_anything_is_posted(desk, state, instance):
-    ask(desk.settings, to_instance(instance), state, RegistrationRequest("r-1", DIGEST))
+    ask(desk.settings, to_instance(instance, ALONE), state, RegistrationRequest("r-1", DIGEST))
     tick(desk, instance)
     with pytest.raises(ConfigurationError, match="CONFLICT"):
-        ask(desk.settings, to_instance(instance), state, RegistrationRequest("r-1", OTHER))
+        ask(desk.settings, to_instance(instance, ALONE), state, RegistrationRequest("r-1", OTHER))
     assert len(instance.fetch_materializations(dg.AssetKey(candidates.ASSET), limit=9).records) == 1
 
 
@@ -89,27 +92,27 @@ def test_a_name_that_is_taken_is_refused_before_anything_is_posted(desk, state, 
 )
 def test_what_may_not_be_asked_for_is_a_usage_error(desk, state, instance, wish):
     with pytest.raises(ConfigurationError):
-        ask(desk.settings, to_instance(instance), state, wish)
-    assert instance.get_dynamic_partitions(candidates.PARTITIONS) == []
+        ask(desk.settings, to_instance(instance, ALONE), state, wish)
+    assert instance.get_dynamic_partitions(DagsterNames().releases) == []
 
 
 def test_nothing_is_registered_under_a_fixed_clock(desk, state, instance):
     fixed = desk.settings.model_copy(update={"now": datetime.now(UTC)})
     with pytest.raises(ConfigurationError, match="PHASE5_NOW"):
-        ask(fixed, to_instance(instance), state, RegistrationRequest("r-1", DIGEST))
+        ask(fixed, to_instance(instance, ALONE), state, RegistrationRequest("r-1", DIGEST))
 
 
 def test_an_aborted_candidate_reports_its_end_again_and_is_the_next_series_where_that_is_asked_for(desk, state, instance):
-    ask(desk.settings, to_instance(instance), state, RegistrationRequest("r-1", DIGEST))
+    ask(desk.settings, to_instance(instance, ALONE), state, RegistrationRequest("r-1", DIGEST))
     tick(desk, instance)
-    ask(desk.settings, to_instance(instance), state, RegistrationRequest("r-1", DIGEST, abort=True))
+    ask(desk.settings, to_instance(instance, ALONE), state, RegistrationRequest("r-1", DIGEST, abort=True))
     tick(desk, instance)
     assert state.candidate(RELEASE).fate is Fate.ABORTED
-    answer, series = ask(desk.settings, to_instance(instance), state, RegistrationRequest("r-1", DIGEST))
+    answer, series = ask(desk.settings, to_instance(instance, ALONE), state, RegistrationRequest("r-1", DIGEST))
     assert (answer.exit_code, series) == (1, 1)
     assert "ABORTED" in answer.text
     assert "--new-series" in answer.text
-    assert ask(desk.settings, to_instance(instance), state, RegistrationRequest("r-1", DIGEST, new_series=True))[1] == 2
+    assert ask(desk.settings, to_instance(instance, ALONE), state, RegistrationRequest("r-1", DIGEST, new_series=True))[1] == 2
     tick(desk, instance)
     assert (state.candidate(RELEASE).series, state.candidate(RELEASE).fate) == (2, Fate.PENDING)
 

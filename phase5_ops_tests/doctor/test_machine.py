@@ -4,13 +4,19 @@ import os
 import shutil
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import dagster as dg
 import pytest
-from dagster._core.remote_origin import InProcessCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
+from dagster._core.remote_origin import (
+    InProcessCodeLocationOrigin,
+    RegisteredCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, InstigatorType
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.types import DaemonHeartbeat
@@ -21,8 +27,10 @@ from phase5_ops.commands.state_folder import open_dagster, prepare_state_folder
 from phase5_ops.doctor.machine import dagster_of, file_system, look_at_gate, state_folder_of
 from phase5_ops.gate.inputs.install_check import InstallOutcome
 from phase5_ops.gate.state.notice_box import RUNS, NoticeItem
+from phase5_ops.settings import load_settings
 from phase5_ops_tests.doctor.conftest import given, said
 from phase5_ops_tests.places import ROOT
+from phase5_ops_tests.several_environments import list_environments
 
 OK, NOTE, UNKNOWN, PROBLEM = InstallOutcome.OK, InstallOutcome.NOTE, InstallOutcome.UNKNOWN, InstallOutcome.PROBLEM
 
@@ -123,3 +131,18 @@ def test_what_the_state_table_says_of_daemon_and_runs(installation, desk, aws_fa
     assert said(look_at_gate(installation))[OK] == ["the gate's daemon looked in the last half hour"]
     aws_faults.add("denied", service="dynamodb")
     assert set(said(look_at_gate(installation))) == {UNKNOWN}
+
+
+def test_what_is_switched_off_in_another_environment_of_a_list_is_left_to_that_ones_doctor(
+    installation, instance, monkeypatch, tmp_path
+):
+    def stopped(location: str) -> InstigatorState:
+        repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), "__repository__")
+        origin = RemoteInstigatorOrigin(repository, f"sensor_of_{location}")
+        return InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.STOPPED)
+
+    list_environments(monkeypatch, tmp_path)
+    here = replace(installation, settings=load_settings(environment="staging", state_dir=installation.settings.state_dir))
+    monkeypatch.setattr(instance, "all_instigator_state", lambda: [stopped("staging"), stopped("production-eu")])
+    said = [line for line in look(here, instance)[PROBLEM] if "switched off" in line]
+    assert said == ["sensor sensor_of_staging is switched off"]

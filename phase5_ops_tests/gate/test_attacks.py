@@ -44,6 +44,7 @@ from phase5_ops.gate.signing.kms import load_key, sign
 from phase5_ops.gate.signing.trusted_keys import MARK_NAME, pin_keys
 from phase5_ops.gate.state.items import Fate, Prepared, Promotion, StoredSignOff
 from phase5_ops.gate.state.table import StateTable
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops.settings import load_settings
 from phase5_ops_tests.conftest import NOW, clean
 from phase5_ops_tests.gate.own_aws import decision_payload, readiness_payload
@@ -190,7 +191,7 @@ def test_wiped_assets_change_nothing_that_the_run_and_its_evidence_say(world):
 def test_a_wiped_candidate_asset_does_not_bring_the_promotion_back(world):
     world.is_promoted_once()
     world.instance.wipe_assets([dg.AssetKey(candidates.ASSET)])
-    world.instance.delete_dynamic_partition(candidates.PARTITIONS, RELEASE.name)
+    world.instance.delete_dynamic_partition(DagsterNames().releases, RELEASE.name)
     world.register()
     assert world.tick(None).requests == []
     assert (world.effects(), world.records(), world.state.candidate(RELEASE).series) == (1, 1, 1)

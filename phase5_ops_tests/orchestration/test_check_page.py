@@ -12,6 +12,7 @@ from phase5_ops.evidence.result import RowEntry
 from phase5_ops.gate.defs.sign_off_assets import JUDGING as SIGN_OFF_JUDGING
 from phase5_ops.gate.inputs.dagster_records import _METADATA
 from phase5_ops.orchestration.check_page import check_description, check_metadata, check_spec, remedies
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops.orchestration.wiring import _check_result
 from phase5_ops.verdict import EvidenceLink, Finding, Verdict, conclude
 
@@ -35,7 +36,7 @@ def result(*findings: Finding, verdict_of: int = 1, problem: str | None = None) 
         store=SimpleNamespace(write_verdict=lambda *_: "sha256:0"),
         run_id="run",
         policy_digest="sha256:1",
-        settings=SimpleNamespace(runbook_address="https://example.org/runbook"),
+        settings=SimpleNamespace(runbook_address="https://example.org/runbook", shares_instance=False),
         now=lambda: NOW,
     )
     tables = {ROW.asset: SimpleNamespace(digest="sha256:2", observed_at=NOW)}
@@ -96,7 +97,7 @@ def test_ten_thousand_findings_of_hostile_tenants_show_the_worst_and_say_how_man
 
 @pytest.mark.parametrize("row", ALL_CHECKS, ids=lambda row: row.check)
 def test_the_list_of_checks_names_row_and_title_and_says_what_non_blocking_means(row):
-    spec = check_spec(row, [])
+    spec = check_spec(row, [], DagsterNames())
     title = row.title if row.id == row.check else f"{row.id} {row.title}"
     assert spec.description.startswith(f"**{title}**")
     assert row.requirement in spec.description

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from phase5_ops.gate.attestation.keys import keys_document
-from phase5_ops.gate.candidates import registration as candidates
 from phase5_ops.gate.reasons import GateReason
 from phase5_ops.gate.state.items import Fate
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops_tests.commands.test_status import judged
 from phase5_ops_tests.gate.own_aws import DIGEST, RELEASE
 from phase5_ops_tests.gate.people import Desk
@@ -202,7 +202,7 @@ def webserver() -> Iterator[str]:
                 events = [{"partition": posted[-1]["partition"], "metadataEntries": metadata}]
                 answer = {"data": {"assetNodeOrError": {"__typename": "AssetNode", "assetMaterializations": events}}}
             else:
-                node = {"isExecutable": False, "partitionDefinition": {"name": candidates.PARTITIONS}}
+                node = {"isExecutable": False, "partitionDefinition": {"name": DagsterNames().releases}}
                 answer = {"data": {"assetNodeOrError": {"__typename": "AssetNode", **node}}}
             content = json.dumps(answer).encode()
             self.send_response(200)

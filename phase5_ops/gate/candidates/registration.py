@@ -17,7 +17,9 @@ from phase5_ops.gate.state.items import CLOSED, Candidate, Fate, Registered, che
 from phase5_ops.gate.state.table import StateTable
 
 #: The external asset; its partitions are the releases.
-ASSET, PARTITIONS = "release_candidate", "releases"
+ASSET = "release_candidate"
+#: Metadata of the asset itself: the environment whose candidates these are.
+ENVIRONMENT = "environment"
 
 #: Metadata of an event. `context/NAME` is passed on to the target as NAME; the poster finds its event again by `request`.
 DIGEST, ABORT, SUPERSEDE, BY, CONTEXT, REQUEST = "digest", "abort", "supersede", "by", "context/", "request"

@@ -22,6 +22,7 @@ from phase5_ops.gate.attestation.statement import read_statement
 from phase5_ops.gate.candidates import registration as candidates
 from phase5_ops.gate.inputs.promotion_records import DECISION_FILE, OVERRIDE_FILE, READINESS_FILE
 from phase5_ops.gate.state.items import Promotion
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops.orchestration.shown import LONGEST_LINE, in_lines, in_pieces
 from phase5_ops.text import printable
 
@@ -34,15 +35,18 @@ _RIGHTS = {
     OrderKind.BREAK_GLASS: "break-glass: two people went past the closed gate",
 }
 
-promotion = dg.AssetSpec(
-    PROMOTION_ASSET,
-    deps=[SIGN_OFF_ASSET, candidates.ASSET],
-    description="Releases that were promoted to production, one partition a release: the target, the digests of the attestation,"
-    " and the command that verifies it. Written by promotion_job; what counts is the record in the state table.",
-    group_name=SECTIONS["S"].group,
-    kinds={"attestation"},
-    partitions_def=dg.DynamicPartitionsDefinition(name=candidates.PARTITIONS),
-)
+
+def promotion(names: DagsterNames) -> dg.AssetSpec:
+    """The asset of promoted releases."""
+    return dg.AssetSpec(
+        names.key(PROMOTION_ASSET),
+        deps=[names.key(SIGN_OFF_ASSET), names.key(candidates.ASSET)],
+        description="Releases that were promoted to production, one partition a release: the target, the digests of the"
+        " attestation, and the command that verifies it. Written by promotion_job; what counts is the record in the state table.",
+        group_name=names.group(SECTIONS["S"].group),
+        kinds={"attestation"},
+        partitions_def=dg.DynamicPartitionsDefinition(name=names.releases),
+    )
 
 
 def show_promotion(context: dg.OpExecutionContext, run: RunContext, record: Promotion) -> None:
@@ -55,11 +59,13 @@ def show_promotion(context: dg.OpExecutionContext, run: RunContext, record: Prom
     """
     try:
         said = decision_facts(read_statement(read_envelope(record.decision_envelope.encode()).payload))
-        if not _shown(context.instance, said.name, record):
-            context.instance.add_dynamic_partitions(candidates.PARTITIONS, [said.name])
+        names = DagsterNames.of(run.settings)
+        key = names.key(PROMOTION_ASSET)
+        if not _shown(context.instance, key, said.name, record):
+            context.instance.add_dynamic_partitions(names.releases, [said.name])
             context.log_event(
                 dg.AssetMaterialization(
-                    PROMOTION_ASSET,
+                    key,
                     partition=said.name,
                     description=f"{said.name} was promoted at {iso(record.promoted_at)}.",
                     metadata=_metadata(run, said, record),
@@ -114,8 +120,8 @@ def _in_shell_lines(command: Sequence[str]) -> str:
     return "\\\n".join(lines)
 
 
-def _shown(instance: dg.DagsterInstance, name: str, record: Promotion) -> bool:
-    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(PROMOTION_ASSET), asset_partitions=[name])
+def _shown(instance: dg.DagsterInstance, asset: dg.AssetKey, name: str, record: Promotion) -> bool:
+    wanted = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[name])
     keys = (record.idempotency_key, in_lines(record.idempotency_key))  # 0.1.0 kept it in one line
     events = instance.fetch_materializations(wanted, limit=10).records
     found = (each.asset_materialization for each in events if each.run_id)  # what somebody reported from outside has no run

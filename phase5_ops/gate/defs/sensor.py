@@ -41,6 +41,7 @@ from phase5_ops.gate.records import Decision, GateInputs, Outcome, ReadinessRun,
 from phase5_ops.gate.signing.kms import SigningError
 from phase5_ops.gate.state.items import Candidate, Fate, MalformedItem, Registered, StateError, release_pk, slot
 from phase5_ops.gate.state.notice_box import notices_pk, release_key
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops.settings import ConfigurationError, Settings
 
 log = logging.getLogger(__name__)
@@ -61,14 +62,18 @@ _LONGEST_REASON, _LONGEST_LINE = 8000, 300  # characters
 _SHOWN = 25  # blockers of a candidate in the skip reason
 _OBSERVED_EVERY = timedelta(minutes=5)  # how often what is deployed is looked at for its record
 
-release_candidate = dg.AssetSpec(
-    candidates.ASSET,
-    description="Releases that ask for production, registered by the release pipeline with phase5 promote. An event here opens"
-    " nothing; what became of a candidate stands in the state table.",
-    group_name=SECTIONS["S"].group,
-    kinds={"external"},
-    partitions_def=dg.DynamicPartitionsDefinition(name=candidates.PARTITIONS),
-)
+
+def release_candidate(names: DagsterNames, environment: str) -> dg.AssetSpec:
+    """The external asset of release candidates; it says whose they are, so that a pipeline registers nowhere else."""
+    return dg.AssetSpec(
+        names.key(candidates.ASSET),
+        description="Releases that ask for production, registered by the release pipeline with phase5 promote. An event here"
+        " opens nothing; what became of a candidate stands in the state table.",
+        group_name=names.group(SECTIONS["S"].group),
+        kinds={"external"},
+        partitions_def=dg.DynamicPartitionsDefinition(name=names.releases),
+        metadata={candidates.ENVIRONMENT: environment},
+    )
 
 
 @dataclass
@@ -139,8 +144,8 @@ def _watch_overrides(session: DecidingSession, tick: Tick, now: datetime) -> Non
 
 def _register(session: DecidingSession, cursor: str | None, tick: Tick, now: datetime) -> str:
     """Applies the events since the cursor; returns the cursor for the next tick."""
-    settings = session.settings
-    events, following = candidate_events(session.instance, candidates.ASSET, cursor, _EVENTS_A_TICK, now)
+    settings, names = session.settings, DagsterNames.of(session.settings)
+    events, following = candidate_events(session.instance, names.key(candidates.ASSET), cursor, _EVENTS_A_TICK, now)
     for event in events:
         if event.at is None:
             tick.lines.append(f"refused an event: Dagster cannot read event {event.storage_id} again ({event.unreadable})")
@@ -160,7 +165,7 @@ def _register(session: DecidingSession, cursor: str | None, tick: Tick, now: dat
                 tick.lines.append(f"CONFLICT: {wanted.release.name} is {candidate.release.digest}, not {wanted.release.digest}")
             elif how is Registered.NEW and candidate is not None:
                 tick.lines.append(f"registered {wanted.release.name} {wanted.release.digest}, series {candidate.series}")
-            session.instance.add_dynamic_partitions(candidates.PARTITIONS, [wanted.release.name])
+            session.instance.add_dynamic_partitions(names.releases, [wanted.release.name])
     return following
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from phase5_ops.checklist import ROWS, SECTIONS
 from phase5_ops.clock import iso
@@ -27,6 +28,7 @@ from phase5_ops.gate.signing.kms import SigningError
 from phase5_ops.gate.signing.trusted_keys import FILE_NAME
 from phase5_ops.gate.state.items import StateError
 from phase5_ops.orchestration.evidence_page import column_schema, evidence_metadata, reading_metadata
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops.orchestration.tags import asset_tags
 from phase5_ops.orchestration.wiring import Judging, row_checks
 from phase5_ops.reads import Read, ReadStatus
@@ -41,31 +43,36 @@ class SignOffConfig(dg.Config):
     release: str | None = None
 
 
-def sign_off_run_config(release: str) -> dict[str, Any]:
+def sign_off_run_config(release: str, names: DagsterNames) -> dict[str, Any]:
     """The run configuration of `sign_off_job` for a release."""
-    return {"ops": {ASSET: {"config": {"release": release}}}}
+    return {"ops": {names.step(ASSET): {"config": {"release": release}}}}
 
 
-@dg.asset(
-    name=ASSET,
-    deps=[READINESS_ASSET],
-    group_name=SECTIONS["S"].group,
-    description="One row per role: whether it has signed the release's readiness statement, who and when.",
-    owners=["team:security-compliance"],
-    kinds={"dynamodb", "table"},
-    tags=asset_tags(ASSET, "S"),
-    required_resource_keys={"run"},
-    io_manager_key="evidence_io",
-    metadata=column_schema(SIGN_OFFS),
-)
-def sign_offs(context: dg.AssetExecutionContext, config: SignOffConfig) -> dg.MaterializeResult[Any]:
-    """Reads the signatures of a release and verifies them."""
-    run: RunContext = context.resources.run
-    table = gather_sign_offs(run, config.release)
-    tags = {ENVIRONMENT_TAG: run.settings.environment, **({RELEASE_TAG: config.release} if config.release else {})}
-    context.instance.add_run_tags(context.run.run_id, tags)
-    about = {"release": config.release or "none", "signed": ", ".join(row.role for row in table.rows if row.done)}
-    return dg.MaterializeResult(value=table, metadata=evidence_metadata(table, PREVIEW, ASSET) | about | reading_metadata(table))
+def sign_offs(names: DagsterNames) -> dg.AssetsDefinition:
+    """The asset of a release's signatures."""
+
+    @dg.asset(
+        key=names.key(ASSET),
+        deps=[names.key(READINESS_ASSET)],
+        group_name=names.group(SECTIONS["S"].group),
+        description="One row per role: whether it has signed the release's readiness statement, who and when.",
+        owners=["team:security-compliance"],
+        kinds={"dynamodb", "table"},
+        tags=asset_tags(ASSET, "S"),
+        required_resource_keys={"run"},
+        io_manager_key="evidence_io",
+        metadata=column_schema(SIGN_OFFS),
+    )
+    def gathered(context: dg.AssetExecutionContext, config: SignOffConfig) -> dg.MaterializeResult[Any]:
+        run: RunContext = context.resources.run
+        table = gather_sign_offs(run, config.release)
+        tags = {ENVIRONMENT_TAG: run.settings.environment, **({RELEASE_TAG: config.release} if config.release else {})}
+        context.instance.add_run_tags(context.run.run_id, tags)
+        about = {"release": config.release or "none", "signed": ", ".join(row.role for row in table.rows if row.done)}
+        shown = evidence_metadata(table, PREVIEW, ASSET) | about | reading_metadata(table)
+        return dg.MaterializeResult(value=table, metadata=shown)
+
+    return gathered
 
 
 def gather_sign_offs(run: RunContext, release: str | None) -> SignOffs:
@@ -119,12 +126,18 @@ JUDGING = Judging(
     codes=(CodeChapter("S.1 to S.3 Sign-off", (SignOffReason,), "S.1", ("S.1", "S.2", "S.3")),),
 )
 
-sign_off_checks = row_checks(JUDGING)
 
-sign_off_job = dg.define_asset_job(
-    SIGN_OFF_JOB,
-    selection=dg.AssetSelection.assets(ASSET),
-    description="Shows who has signed a release; made after each signature.",
-    executor_def=dg.in_process_executor,
-    config=None,
-)
+def sign_off_checks(names: DagsterNames) -> dg.AssetChecksDefinition:
+    """The checks of rows S.1 to S.3."""
+    return row_checks(JUDGING, names)
+
+
+def sign_off_job(names: DagsterNames) -> UnresolvedAssetJobDefinition:
+    """The job that makes the asset anew."""
+    return dg.define_asset_job(
+        SIGN_OFF_JOB,
+        selection=dg.AssetSelection.assets(names.key(ASSET)),
+        description="Shows who has signed a release; made after each signature.",
+        executor_def=dg.in_process_executor,
+        config=None,
+    )

@@ -70,7 +70,7 @@ _Read = Callable[[int, int, int], list[CandidateEvent]]
 
 
 def candidate_events(
-    instance: DagsterInstance, asset: str, cursor: str | None, limit: int, now: datetime
+    instance: DagsterInstance, asset: dg.AssetKey, cursor: str | None, limit: int, now: datetime
 ) -> tuple[list[CandidateEvent], str]:
     """The materializations of the asset that were not applied yet, oldest first, and the cursor for when they are.
 
@@ -79,7 +79,7 @@ def candidate_events(
     """
 
     def read(after: int, before: int, most: int) -> list[CandidateEvent]:
-        wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), after_storage_id=after, before_storage_id=before)
+        wanted = dg.AssetRecordsFilter(asset_key=asset, after_storage_id=after, before_storage_id=before)
         records = instance.fetch_materializations(wanted, limit=most, ascending=True).records
         return [event for record in records if (event := _candidate_event(record)) is not None]
 

@@ -14,6 +14,7 @@ from phase5_ops.gate.defs.sign_off_assets import gather_sign_offs, sign_off_run_
 from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.gate.signing.trusted_keys import keys_file
 from phase5_ops.gate.state.items import Fate
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import Tables
 from phase5_ops.verdict import Verdict
@@ -95,7 +96,7 @@ def test_the_job_shows_the_rows_in_dagster_and_the_readiness_job_does_not_judge_
     platform = platform_of(desk)
     definitions = build_defs(settings=platform.settings, run=platform)
     result = definitions.resolve_job_def(SIGN_OFF_JOB).execute_in_process(
-        instance=dg.DagsterInstance.ephemeral(), run_config=sign_off_run_config(RELEASE.name)
+        instance=dg.DagsterInstance.ephemeral(), run_config=sign_off_run_config(RELEASE.name, DagsterNames())
     )
     checks = {evaluation.check_name: evaluation.passed for evaluation in result.get_asset_check_evaluations()}
     assert checks == {row.check: False for row in ROWS if row.is_sign_off}

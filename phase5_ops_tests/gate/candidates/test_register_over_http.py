@@ -33,6 +33,7 @@ from phase5_ops.gate.inputs.read import DecidingSession
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state.items import Candidate, Fate
 from phase5_ops.gate.state.table import StateTable
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops_tests.gate.own_aws import DIGEST
 from phase5_ops_tests.gate.people import Desk
 from phase5_ops_tests.places import ROOT
@@ -40,8 +41,10 @@ from phase5_ops_tests.probing.test_client import self_signed
 
 pytestmark = pytest.mark.slow(60)
 
+ENVIRONMENT = "production"
 OTHER = "sha256:" + "0" * 64
-ASSET = f"/report_asset_materialization/{candidates.ASSET}"
+POSTED = "/report_asset_materialization/"
+ASSET = f"{POSTED}{candidates.ASSET}"
 STARTED_WITHIN = 120.0  # seconds; some 15 on a machine that does nothing else
 
 
@@ -162,7 +165,7 @@ def gate(webservers, desk, monkeypatch) -> Iterator[Gate]:
 def newest_event(instance: dg.DagsterInstance, cursor: str | None) -> str | None:
     """The cursor behind the newest event there is after this one, or else this one."""
     while True:
-        seen, following = candidate_events(instance, candidates.ASSET, cursor, 100, datetime.now(UTC))
+        seen, following = candidate_events(instance, DagsterNames().key(candidates.ASSET), cursor, 100, datetime.now(UTC))
         if not seen:
             return cursor
         cursor = following
@@ -200,7 +203,7 @@ def test_what_is_registered_over_http_is_what_the_sensor_takes(promote, gate, st
     found = state.candidate(Release("http-1", "", "production"))
     assert (found.release.digest, found.fate, found.by) == (DIGEST, Fate.PENDING, "phase5 promote")
     assert found.context == {"pipeline_execution_id": "e-1", "supersede": "true"}
-    assert "http-1" in gate.instance.get_dynamic_partitions(candidates.PARTITIONS)
+    assert "http-1" in gate.instance.get_dynamic_partitions(DagsterNames().releases)
     assert promote("http-1")[0] == 0  # the same candidate
     assert [each.run_key for each in gate.tick().requests] == [request.run_key]
 
@@ -282,14 +285,14 @@ def test_the_address_of_something_else_at_the_webserver_is_exit_2_and_said(promo
 def test_an_asset_of_another_name_is_refused_before_it_is_posted(webservers, gate, monkeypatch):
     monkeypatch.setattr(candidates, "ASSET", "no_such_candidate")
     with pytest.raises(WebserverError, match=r"asset no_such_candidate at .*: there is no such asset; nothing was posted"):
-        DagsterWebserver(webservers.open).post("http-x", {"digest": DIGEST})
+        DagsterWebserver(webservers.open, ENVIRONMENT).post("http-x", {"digest": DIGEST})
     assert newest_event(gate.instance, None) is None
 
 
 def test_an_asset_that_is_not_external_is_refused_before_it_is_posted(webservers, monkeypatch):
     monkeypatch.setattr(candidates, "ASSET", "tool_slo_summary")
     with pytest.raises(WebserverError, match="it is no external asset; nothing was posted"):
-        DagsterWebserver(webservers.open).post("http-x", {"digest": DIGEST})
+        DagsterWebserver(webservers.open, ENVIRONMENT).post("http-x", {"digest": DIGEST})
 
 
 def test_an_event_is_found_beside_those_that_came_before_and_after_it(webservers, gate):
@@ -298,7 +301,7 @@ def test_an_event_is_found_beside_those_that_came_before_and_after_it(webservers
 
     def register(by: str) -> None:
         try:
-            DagsterWebserver(webservers.open).post("http-many", {"digest": DIGEST, "by": by})
+            DagsterWebserver(webservers.open, ENVIRONMENT).post("http-many", {"digest": DIGEST, "by": by})
         except WebserverError as error:
             failures.append(error)
 
@@ -308,7 +311,7 @@ def test_an_event_is_found_beside_those_that_came_before_and_after_it(webservers
     for each in pipelines:
         each.join()
     assert failures == []
-    events, _ = candidate_events(gate.instance, candidates.ASSET, gate.cursor, 9, datetime.now(UTC))
+    events, _ = candidate_events(gate.instance, DagsterNames().key(candidates.ASSET), gate.cursor, 9, datetime.now(UTC))
     assert sorted(event.metadata["by"] for event in events) == names
 
 
@@ -381,7 +384,7 @@ GARBAGE = {
 
 
 def test_garbage_that_anybody_may_post_is_refused_and_said_and_leaves_no_trace(webservers, gate, state):
-    before = gate.instance.get_dynamic_partitions(candidates.PARTITIONS)
+    before = gate.instance.get_dynamic_partitions(DagsterNames().releases)
     for name, content in GARBAGE.items():
         status, said = raw_post(webservers.open, ASSET, content.encode() if isinstance(content, str) else content)
         assert (status, said) == (200, "{}"), name  # Dagster takes them all
@@ -391,7 +394,7 @@ def test_garbage_that_anybody_may_post_is_refused_and_said_and_leaves_no_trace(w
     assert tick.lines == refused
     assert all(len(line) < 300 and line.isprintable() for line in refused)
     assert tick.requests == []
-    assert gate.instance.get_dynamic_partitions(candidates.PARTITIONS) == before
+    assert gate.instance.get_dynamic_partitions(DagsterNames().releases) == before
     assert state.open_candidates("production") == []
     assert state.candidate(Release("r-1", "", "production")) is None
     table = gate.desk.session.client("dynamodb").scan(TableName=gate.desk.settings.tables.readiness)
@@ -424,6 +427,7 @@ class Webserver:
     ended: threading.Event = field(default_factory=threading.Event)
     url: str = ""
     server: ThreadingHTTPServer | None = None
+    assets: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=lambda: {(candidates.ASSET,): {}})
 
     def events(self) -> list[dict[str, Any]]:
         return [
@@ -440,13 +444,16 @@ class Handler(BaseHTTPRequestHandler):
         webserver: Webserver = self.server.webserver
         content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         assert self.headers["Content-Type"] == "application/json"
-        if self.path == ASSET:
+        if self.path.startswith(POSTED):
             step, truth = "post", {}
-            webserver.posted.append(content)
+            webserver.posted.append({**content, "asset": self.path.removeprefix(POSTED)})
+        elif "assetNodes" in content["query"]:
+            step, truth = "every", {"data": {"assetNodes": [{"assetKey": {"path": path}} for path in webserver.assets]}}
         elif "assetMaterializations" in content["query"]:
             step, truth = "events", node(assetMaterializations=webserver.events()[: content["variables"]["limit"]])
         else:
-            step, truth = "asset", node()
+            found = webserver.assets.get(tuple(content["variables"]["asset"]["path"]))
+            step, truth = "asset", node("AssetNotFoundError") if found is None else node(**found)
         webserver.lies.get(step, lambda handler: handler.answer(200, json.dumps(truth)))(self)
 
     def answer(self, status, body="{}", content="application/json", **headers):
@@ -462,7 +469,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def node(kind: str = "AssetNode", **fields: Any) -> dict[str, Any]:
-    about = {"isExecutable": False, "partitionDefinition": {"name": candidates.PARTITIONS}, **fields}
+    about = {"isExecutable": False, "partitionDefinition": {"name": DagsterNames().releases}, **fields}
     return {"data": {"assetNodeOrError": {"__typename": kind, **about}}}
 
 
@@ -500,7 +507,7 @@ def webserver() -> Iterator[Webserver]:
 
 
 def register(webserver: Webserver, timeout: float = 10) -> None:
-    DagsterWebserver(webserver.url, timeout_seconds=timeout).post("r-1", {"digest": DIGEST})
+    DagsterWebserver(webserver.url, ENVIRONMENT, timeout_seconds=timeout).post("r-1", {"digest": DIGEST})
 
 
 def test_the_honest_one_is_believed_and_its_event_tells_itself_from_others(webserver):
@@ -509,6 +516,54 @@ def test_the_honest_one_is_believed_and_its_event_tells_itself_from_others(webse
     first, second = (event["metadata"] for event in webserver.posted)
     assert first["digest"] == second["digest"] == DIGEST
     assert first["request"] != second["request"]
+
+
+def listed(environment: str, says: str | None = None, partitions: str | None = None) -> dict[str, Any]:
+    """The asset of candidates of an environment that has others beside it; `says` whose it is by its own word."""
+    return {
+        "partitionDefinition": {"name": partitions or DagsterNames(environment).releases},
+        "metadataEntries": [{"label": "columns"}, {"label": candidates.ENVIRONMENT, "text": says or environment}],
+    }
+
+
+def test_of_several_environments_the_one_that_was_meant_gets_the_event(webserver):
+    others = ("staging", f"{ENVIRONMENT}-eu")
+    webserver.assets = {(name, candidates.ASSET): listed(name) for name in (*others, ENVIRONMENT)} | {
+        ("staging", "readiness"): {}
+    }
+    register(webserver)
+    assert [event["asset"] for event in webserver.posted] == [f"{ENVIRONMENT}/{candidates.ASSET}"]
+
+
+ELSEWHERE = {
+    "none of them": ({(name, candidates.ASSET): listed(name) for name in ("us", "eu")}, f"serves eu, us, and not {ENVIRONMENT}"),
+    "one alone, another": (
+        {(candidates.ASSET,): listed("staging", partitions="releases")},
+        f"serves staging, and not {ENVIRONMENT}",
+    ),
+    "says another": ({(ENVIRONMENT, candidates.ASSET): listed(ENVIRONMENT, "eu")}, f"and not {ENVIRONMENT}"),
+    "another's releases": (
+        {(ENVIRONMENT, candidates.ASSET): listed(ENVIRONMENT, partitions="releases_eu")},
+        "its partitions are not",
+    ),
+    "nothing at all": ({("eu", "readiness"): {}}, "there is no such asset"),
+}
+
+
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_where_the_environment_is_not_served_nothing_is_posted_and_those_that_are_stand_in_the_message(webserver, case):
+    webserver.assets, seen = ELSEWHERE[case]
+    with pytest.raises(WebserverError, match="nothing was posted") as raised:
+        register(webserver)
+    assert seen in str(raised.value)
+    assert webserver.posted == []
+
+
+@pytest.mark.parametrize("lie", [{"data": {}}, {"data": {"assetNodes": [{}]}}, {"data": {"assetNodes": [3]}}])
+def test_a_list_of_assets_of_another_shape_is_no_answer(webserver, lie):
+    webserver.assets, webserver.lies["every"] = {}, says(200, lie)
+    with pytest.raises(WebserverError, match="JSON of another shape"):
+        register(webserver)
 
 
 LIES = {
@@ -606,7 +661,7 @@ def test_an_event_that_differs_from_what_was_sent_is_not_ours(webserver, changed
 
     webserver.lies["post"] = differ
     with pytest.raises(WebserverError, match="is not there afterwards"):
-        DagsterWebserver(webserver.url).post("r-1", {"digest": DIGEST, "abort": "true"})
+        DagsterWebserver(webserver.url, ENVIRONMENT).post("r-1", {"digest": DIGEST, "abort": "true"})
 
 
 def test_a_certificate_is_verified_and_that_of_a_private_authority_can_be_named(tmp_path, monkeypatch, webserver):

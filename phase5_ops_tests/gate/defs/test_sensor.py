@@ -30,6 +30,7 @@ from phase5_ops.gate.records import ReadinessRun, Release, RunFacts, RunState, W
 from phase5_ops.gate.signing.kms import load_key
 from phase5_ops.gate.state.items import Fate, Promotion, StateError, Written
 from phase5_ops.gate.state.notice_box import NoticeBox
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops.policy import GatePolicy, NotificationPolicy
 from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Finding, Verdict
@@ -133,7 +134,7 @@ def test_a_registered_candidate_gets_one_run_with_its_tags(sources):
     assert request.job_name == READINESS_JOB
     assert request.tags[DIGEST_TAG] == DIGEST
     assert (request.tags[SERIES_TAG], request.tags[ATTEMPT_TAG]) == ("1", "1")
-    assert sources.instance.get_dynamic_partitions(candidates.PARTITIONS) == ["r-1"]
+    assert sources.instance.get_dynamic_partitions(DagsterNames().releases) == ["r-1"]
     again = tick(sources, first.cursor)
     assert [each.run_key for each in again.requests] == [request.run_key]  # Dagster makes one run of a key
 
@@ -146,7 +147,7 @@ def test_what_is_no_registration_is_refused_and_said_and_leaves_no_trace(sources
     found = tick(sources)
     assert found.requests == []
     assert found.lines[0].startswith("refused an event")
-    assert sources.instance.get_dynamic_partitions(candidates.PARTITIONS) == []
+    assert sources.instance.get_dynamic_partitions(DagsterNames().releases) == []
     assert sources.state.open_candidates("production") == []
 
 
@@ -167,7 +168,7 @@ def test_events_that_dagster_cannot_read_again_are_said_and_hide_no_registration
         lines += found.lines
     assert sum("cannot read event" in line for line in lines) == count
     assert fate(sources, "r-2") is Fate.PENDING
-    assert sources.instance.get_dynamic_partitions(candidates.PARTITIONS) == ["r-0", "r-2"]
+    assert sources.instance.get_dynamic_partitions(DagsterNames().releases) == ["r-0", "r-2"]
     assert not any("event" in line for line in tick(sources, found.cursor).lines)
 
 
@@ -175,9 +176,9 @@ def test_a_cursor_that_stands_on_an_unreadable_event_is_no_reason_to_read_all_ag
     register(sources, "r-0")
     register(sources, "x", UNREADABLE[0])
     cursor = tick(sources).cursor
-    assert candidate_events(sources.instance, candidates.ASSET, cursor, 9, datetime.now(UTC))[0] == []
+    assert candidate_events(sources.instance, DagsterNames().key(candidates.ASSET), cursor, 9, datetime.now(UTC))[0] == []
     register(sources, "r-2")
-    (event,), _ = candidate_events(sources.instance, candidates.ASSET, cursor, 9, datetime.now(UTC))
+    (event,), _ = candidate_events(sources.instance, DagsterNames().key(candidates.ASSET), cursor, 9, datetime.now(UTC))
     assert event.partition == "r-2"
 
 

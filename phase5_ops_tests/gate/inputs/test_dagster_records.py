@@ -32,6 +32,7 @@ from phase5_ops.gate.inputs.dagster_records import (
 )
 from phase5_ops.gate.reasons import GateReason
 from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState, StoredResult
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops.orchestration.wiring import Evidence, Judging, evidence_asset, row_checks
 from phase5_ops.policy import GatePolicy
 from phase5_ops.reads import Read, ReadStatus
@@ -101,8 +102,8 @@ def readiness(instance, store, run_id: str, *, tags=TAGS, judge=None, job: str =
         "late", "4", "Without checks, made last.", gather, "security-compliance", frozenset({"table"}), CASES, priority=-9
     )
     definitions = dg.Definitions(
-        assets=[evidence_asset(evidence), evidence_asset(late)],
-        asset_checks=[row_checks(Judging("gate_drill", {CHECK: judge or good}))],
+        assets=[evidence_asset(evidence, DagsterNames()), evidence_asset(late, DagsterNames())],
+        asset_checks=[row_checks(Judging("gate_drill", {CHECK: judge or good}), DagsterNames())],
         jobs=[
             dg.define_asset_job(
                 job, selection=dg.AssetSelection.assets("gate_drill", "late"), executor_def=dg.in_process_executor

@@ -18,6 +18,7 @@ from phase5_ops.evidence.store import EvidenceStore
 from phase5_ops.gate.candidates.registration import ASSET
 from phase5_ops.gate.inputs.candidate_events import candidate_events
 from phase5_ops.gate.inputs.dagster_records import other_runs, readiness_run
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops.sandbox.ports import free_port
 from phase5_ops.settings import ConfigurationError
 from phase5_ops_tests.gate.inputs.test_dagster_records import RUN_1, RUN_2, readiness
@@ -49,11 +50,13 @@ def test_a_newer_run_is_seen_where_the_server_s_time_is_behind_utc(instance, tmp
 def test_an_event_that_appears_after_a_newer_one_is_not_passed_over(instance):
     """Its id is given out when it is stored, and it is seen when its transaction ends."""
 
+    asset = DagsterNames().key(ASSET)
+
     def post(name: str) -> None:
-        instance.report_runless_asset_event(dg.AssetMaterialization(ASSET, partition=name))
+        instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=name))
 
     def look(cursor: str | None, now: datetime) -> tuple[list[str], str]:
-        events, following = candidate_events(instance, ASSET, cursor, 9, now)
+        events, following = candidate_events(instance, asset, cursor, 9, now)
         return [event.partition for event in events], following
 
     now = datetime.now(UTC)
