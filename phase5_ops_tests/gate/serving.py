@@ -30,7 +30,7 @@ Started = Command | subprocess.Popen[str]
 COMMAND = (sys.executable, "-m", "phase5_ops.cli")
 SIGNER_ROLE = "arn:aws:iam::123456789012:role/phase5-signer-x"
 _TICKS = """{instigationStateOrError(instigationSelector: {
-  repositoryLocationName: "phase5_ops", repositoryName: "__repository__", name: "%s"
+  repositoryLocationName: "%s", repositoryName: "__repository__", name: "%s"
 }) {... on InstigationState {ticks(limit: 500) {tickId status skipReason runIds}}}}"""
 _RUNS = """{runsOrError(filter: {pipelineName: "%s"}) {... on Runs {results {runId status}}}}"""
 
@@ -60,6 +60,7 @@ class Serving:
     environment: dict[str, str]
     port: int
     folder: Path
+    location: str = "phase5_ops"
     commands: list[Started] = field(default_factory=list)
 
     def start(self, *arguments: str, environment: Mapping[str, str] | None = None, fresh: bool = False) -> Started:
@@ -97,15 +98,16 @@ class Serving:
         """The state table; AWS_ENDPOINT_URL of this process must be the sandbox's."""
         return StateTable(AwsReader(ReadingSettings(), session=self.session()), Tables().readiness)
 
-    def graphql(self, query: str) -> Any:
+    def graphql(self, query: str, **variables: object) -> Any:
         address, headers = f"http://127.0.0.1:{self.port}/graphql", {"Content-Type": "application/json"}
-        with urlopen(Request(address, json.dumps({"query": query}).encode(), headers), timeout=20) as answer:
+        asked = json.dumps({"query": query, "variables": variables}).encode()
+        with urlopen(Request(address, asked, headers), timeout=20) as answer:
             return json.load(answer)["data"]
 
     def ticks(self) -> list[dict[str, Any]]:
         """The ticks of the gate's sensor, oldest first; none while the webserver does not serve yet."""
         try:
-            found = self.graphql(_TICKS % SENSOR)["instigationStateOrError"].get("ticks", [])
+            found = self.graphql(_TICKS % (self.location, SENSOR))["instigationStateOrError"].get("ticks", [])
         except (URLError, OSError):
             return []
         return sorted(found, key=lambda tick: int(tick["tickId"]))
@@ -136,26 +138,33 @@ def ended(process: Started, seconds: float = 600) -> Ended:
 def serving(scenario: str, folder: Path, **settings: str) -> Iterator[Serving]:
     """A sandbox in a scenario and `phase5 ui` on it, which is still starting; all of it ends with the block."""
     with sandbox_process(scenario) as exports:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
         environment = {**os.environ, **exports, **settings, "PHASE5_STATE_DIR": str(folder / "state")}
-        with (folder / "ui.log").open("w") as output:
-            ui = subprocess.Popen(
-                [*COMMAND, "ui", "--port", str(port)],
-                env=environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        running = Serving(environment, port, folder)
-        try:
+        with ui(environment, folder) as running:
             yield running
-        finally:
-            for command in running.commands:
-                command.kill()  # does nothing to one that is over
-                command.wait()
-            _end(ui)
+
+
+@contextmanager
+def ui(environment: dict[str, str], folder: Path) -> Iterator[Serving]:
+    """`phase5 ui` in this environment, which is still starting; it, and the commands that were started, end with the block."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (folder / "ui.log").open("w") as output:
+        process = subprocess.Popen(
+            [*COMMAND, "ui", "--port", str(port)],
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    running = Serving(environment, port, folder)
+    try:
+        yield running
+    finally:
+        for command in running.commands:
+            command.kill()  # does nothing to one that is over
+            command.wait()
+        _end(process)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
