@@ -57,6 +57,7 @@ from phase5_ops.sections.breakers import assets as breakers
 from phase5_ops.sections.costs.bill import assets as cost_assets
 from phase5_ops.sections.costs.budgets import assets as budget_assets
 from phase5_ops.sections.costs.changes import assets as change_assets
+from phase5_ops.sections.isolation.exports import assets as export_assets
 from phase5_ops.sections.isolation.harness import assets as harness_assets
 from phase5_ops.sections.isolation.logs import assets as log_assets
 from phase5_ops.sections.isolation.logs.engines.assets import hour_schedule, hours_job, tenant_log_scan_hours
@@ -79,6 +80,7 @@ _PARTS = (
     replay_probes,
     replay_audit,
     harness_assets,
+    export_assets,
     iam_assets,
     log_assets,
     gate_drill,

@@ -200,7 +200,12 @@ ROWS: tuple[Row, ...] = (
 )
 
 #: Assets of extra checks that are no row's own are named here.
-_SECTION_OF_ASSET = {row.asset: row.id[0] for row in ROWS} | {"role_access": "4", "autonomy_changes": "5", "alarm_replay": "1"}
+_SECTION_OF_ASSET = {row.asset: row.id[0] for row in ROWS} | {
+    "alarm_replay": "1",
+    "audit_export": "4",
+    "role_access": "4",
+    "autonomy_changes": "5",
+}
 
 EXTRA_CHECKS: tuple[Row, ...] = (
     Row(
@@ -254,6 +259,14 @@ EXTRA_CHECKS: tuple[Row, ...] = (
         "Every change of modes, allowlists, budgets and kill switches has its ledger entry, which says who made it and why.",
         "changes_are_audited",
         "autonomy_changes",
+        "security-compliance",
+    ),
+    Row(
+        "audit_export_is_whole",
+        "Audit export whole",
+        "An audit export of a test tenant, longer than one page, holds every entry of its ledger once, unaltered, and no other.",
+        "audit_export_is_whole",
+        "audit_export",
         "security-compliance",
     ),
 )

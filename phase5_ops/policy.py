@@ -273,6 +273,18 @@ class IsolationPolicy(Policy):
     iam_blocks: More[bool] = Field(False, description="findings of iam_is_tenant_scoped are FAIL instead of WARN")
 
 
+class ExportPolicy(Policy):
+    """audit_export_is_whole: an audit export of test tenant A."""
+
+    days: More[int] = Field(60, ge=1, le=90, description="the period of the export: so many days up to the run")
+    min_pages: More[int] = Field(
+        2, ge=1, le=10, description="pages of DynamoDB (1 MB) that the period's entries must fill; phase5 writes what is missing"
+    )
+    seconds: Less[float] = Field(60, gt=0, le=900, description="longest wait for the export to be completed")
+    max_megabytes: Neither[int] = Field(64, ge=2, le=1024, description="a larger file is not fetched")
+    fetch_seconds: Neither[float] = Field(60, gt=0, le=900, description="longest time that fetching the file may take")
+
+
 class ProbePolicy(Policy):
     """Rows 3.1 and 3.3: how the replay API is probed, and what a probe may name."""
 

@@ -48,6 +48,7 @@ from phase5_ops.policy import (
     CostPolicy,
     DeployedPolicy,
     EnginePolicy,
+    ExportPolicy,
     FlowPolicy,
     GatePolicy,
     IsolationPolicy,
@@ -291,6 +292,7 @@ class Settings(BaseSettings):
     logs: LogScanPolicy = LogScanPolicy()
     budget: BudgetPolicy = BudgetPolicy()
     changes: ChangePolicy = ChangePolicy()
+    exports: ExportPolicy = ExportPolicy()
     costs: CostPolicy = CostPolicy()
     gate: GatePolicy = GatePolicy()
     flow: FlowPolicy = FlowPolicy()

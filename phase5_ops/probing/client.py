@@ -39,7 +39,8 @@ class HttpClient:
 
     `shown_body` is how many characters of a body are kept, redacted; None keeps all of it (up to `MAX_BODY_BYTES`) unredacted,
     for bodies that are parsed and not shown: a key's digits may look like a token. `plain_http` allows http where nothing secret
-    is sent. `api_key` goes with every request as x-api-key: it names the program that asks, never the user.
+    is sent. `api_key` goes with every request as x-api-key: it names the program that asks, never the user. A body of more than
+    `max_bytes` is an answer's problem.
 
     Raises:
         ConfigurationError: the URL is neither https nor of this machine.
@@ -55,6 +56,7 @@ class HttpClient:
         shown_body: int | None = SHOWN_BODY,
         plain_http: bool = False,
         api_key: str | None = None,
+        max_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         parts = urlsplit(url)
         host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
@@ -66,6 +68,7 @@ class HttpClient:
         self._headers = {"User-Agent": user_agent, **({"x-api-key": api_key} if api_key else {})}
         self._redact = redactor
         self._shown = shown_body
+        self._most = max_bytes
         self._idle: deque[_Line] = deque()
 
     def send(self, request: Request) -> HttpAnswer:
@@ -86,7 +89,7 @@ class HttpClient:
         try:
             return self._idle.pop()
         except IndexError:
-            line = _Line(self._url, self._timeout, self._headers, self._context)
+            line = _Line(self._url, self._timeout, self._headers, self._context, self._most)
             line.start(self._idle)
             return line
 
@@ -97,8 +100,10 @@ _Result = tuple[int | None, Problem | None, str, bytes]
 class _Line:
     """A connection, and the thread that makes one exchange after the other over it."""
 
-    def __init__(self, url: SplitResult, timeout: float, headers: Mapping[str, str], context: ssl.SSLContext | None) -> None:
-        self._url, self._timeout, self._headers, self._context = url, timeout, headers, context
+    def __init__(
+        self, url: SplitResult, timeout: float, headers: Mapping[str, str], context: ssl.SSLContext | None, most: int
+    ) -> None:
+        self._url, self._timeout, self._headers, self._context, self._most = url, timeout, headers, context, most
         self._connection: HTTPConnection | None = None
         self._requests: SimpleQueue[Request] = SimpleQueue()
         self._results: SimpleQueue[_Result] = SimpleQueue()
@@ -153,7 +158,7 @@ class _Line:
         body = self._body(response)
         if not response.closed:  # unread bytes would begin the next answer
             self._close()
-        return (response.status, *_classify(response, body), body[:MAX_BODY_BYTES])
+        return (response.status, *_classify(response, body, self._most), body[: self._most])
 
     def _connected(self) -> HTTPConnection:
         """The connection of the last exchange where it still stands, else a new one."""
@@ -175,13 +180,13 @@ class _Line:
 
     def _body(self, response: urllib3.BaseHTTPResponse) -> bytes:
         """The body as it comes, at most one chunk beyond the limit; `read` would wait for a whole chunk."""
-        body = b""
-        while len(body) <= MAX_BODY_BYTES and not self._given_up and (chunk := response.read1(_CHUNK)):
+        body = bytearray()
+        while len(body) <= self._most and not self._given_up and (chunk := response.read1(_CHUNK)):
             body += chunk
-        return body
+        return bytes(body)
 
 
-def _classify(response: urllib3.BaseHTTPResponse, body: bytes) -> tuple[Problem | None, str]:
+def _classify(response: urllib3.BaseHTTPResponse, body: bytes, most: int) -> tuple[Problem | None, str]:
     """Whether the answer says anything about the request; a refusal does, whatever its body looks like."""
     status = response.status
     if status in _REFUSALS:
@@ -195,8 +200,8 @@ def _classify(response: urllib3.BaseHTTPResponse, body: bytes) -> tuple[Problem 
         return Problem.HTML, f"HTTP {status} with an HTML page instead of JSON"
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Problem.SERVER_ERROR, f"HTTP {status}"
-    if len(body) > MAX_BODY_BYTES:
-        return Problem.TOO_LARGE, f"HTTP {status} with a body of more than {MAX_BODY_BYTES} bytes"
+    if len(body) > most:
+        return Problem.TOO_LARGE, f"HTTP {status} with a body of more than {most} bytes"
     return None, ""
 
 

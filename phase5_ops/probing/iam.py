@@ -39,7 +39,7 @@ def statements(settings: Settings) -> list[Statement]:
         keyed("HarnessTestData", ["dynamodb:BatchWriteItem", "dynamodb:Query"], watched, [*whole, *accounts]),
         keyed("HarnessTenants", ["dynamodb:BatchWriteItem", "dynamodb:Query"], [tables.tenants], tenants),
         keyed("HarnessSignals", ["dynamodb:BatchWriteItem"], [tables.signals], tenants),
-        keyed("HarnessLedgerEntry", ["dynamodb:BatchWriteItem"], [tables.ledger], [f"TENANT#{users.b.tenant_id}"]),
+        keyed("HarnessLedgerEntry", ["dynamodb:BatchWriteItem"], [tables.ledger], whole),
         keyed("HarnessStrays", ["dynamodb:BatchWriteItem"], [tables.internal_tasks], accounts),
         keyed("HarnessDedupe", ["dynamodb:BatchWriteItem"], [tables.external_write_dedupe], ["IDEMPOTENCY_KEY#*"]),
         statement("HarnessTableNames", ["dynamodb:ListTables"], ["*"]),

@@ -31,6 +31,7 @@ class Platform:
         region: where it is.
         platform_faults: its faults; the set may change while it runs.
         serving: False for a platform of tables alone, with a user pool and nobody in it.
+        endpoint: where its AWS is served to the world outside.
 
     Attributes:
         pool: its user pool.
@@ -41,10 +42,17 @@ class Platform:
     """
 
     def __init__(
-        self, aws: InsideAws, clock: PlatformClock, region: str, platform_faults: set[PlatformFault], *, serving: bool
+        self,
+        aws: InsideAws,
+        clock: PlatformClock,
+        region: str,
+        platform_faults: set[PlatformFault],
+        *,
+        serving: bool,
+        endpoint: str = "",
     ) -> None:
         self.ledger = LedgerWriter(aws, clock)
-        context = PlatformContext(aws, clock, PlatformLogs(clock, region), self.ledger, region, platform_faults)
+        context = PlatformContext(aws, clock, PlatformLogs(clock, region), self.ledger, region, platform_faults, endpoint)
         self._serving, self._region = serving, region
         self._patches = ExitStack()
         self.pool = UserPool(aws, region)

@@ -122,7 +122,14 @@ class Sandbox:
             enlarge(blueprint, self._size, self.region)
         seed(self.inside, self.region, blueprint)
         self.platform_faults.update(blueprint.platform_faults)
-        self.platform = Platform(self.inside, self.clock, self.region, self.platform_faults, serving=blueprint.serving)
+        self.platform = Platform(
+            self.inside,
+            self.clock,
+            self.region,
+            self.platform_faults,
+            serving=blueprint.serving,
+            endpoint=self.endpoint,
+        )
         self._settings = {**self.platform.start(self._folder), **blueprint.settings}
         bill = cost_explorer.installed(
             self.clock, lines=blueprint.billing, tags=blueprint.cost_tags, tags_updated=blueprint.cost_tags_updated

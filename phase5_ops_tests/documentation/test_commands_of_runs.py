@@ -99,7 +99,8 @@ def _history_lost(world: World) -> None:
 
 
 def _files_of_ledger_and_logs(world: World) -> None:
-    scan = world.sandbox.session().client("dynamodb").scan(TableName="cc-native-ledger")
+    pages = world.sandbox.session().client("dynamodb").get_paginator("scan").paginate(TableName="cc-native-ledger")
+    scan = pages.build_full_result()
     (world.folder / "ledger.json").write_text(json.dumps({"Items": scan["Items"]}))
     for name in ("good.log", "tenants.txt"):
         shutil.copy(FIELD_CASES / "logs" / name, world.folder)

@@ -292,7 +292,7 @@ def test_a_run_changes_nothing_of_the_platform_but_items_of_the_test_tenants_and
         **{name: {*WHOLE, *ACCOUNTS} for name in probed},
         "tenants": set(TENANTS),
         "signals": set(TENANTS),
-        "ledger": {"TENANT#phase5-b"},
+        "ledger": set(WHOLE),
         "external-write-dedupe": {"IDEMPOTENCY_KEY#*"},
     }
     platform = {

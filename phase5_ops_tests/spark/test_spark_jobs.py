@@ -109,7 +109,8 @@ def test_archives_by_spark_give_what_the_run_alone_gives(settings: Settings, mon
 
 def test_exports_by_spark_give_what_the_command_gives(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(LocalSpark, "cores", 1)
-    s3, entries = boto3.client("s3"), boto3.client("dynamodb").scan(TableName="cc-native-ledger")["Items"]
+    s3, ledger = boto3.client("s3"), boto3.client("dynamodb").get_paginator("scan").paginate(TableName="cc-native-ledger")
+    entries = ledger.build_full_result()["Items"]
     for number in range(3):
         lines = "\n".join(json.dumps({"Item": item}) for item in entries[number::3])
         ending, pack = (("gz", gzip.compress), ("zst", PACKINGS["zstd"]), ("gz", gzip.compress))[number]

@@ -20,6 +20,7 @@ class PlatformContext:
         ledger: appends to its ledger.
         region: where it is.
         platform_faults: its faults; the set may change while it runs.
+        endpoint: where its AWS is served to the world outside.
     """
 
     aws: InsideAws
@@ -28,3 +29,4 @@ class PlatformContext:
     ledger: LedgerWriter
     region: str
     platform_faults: set[PlatformFault]
+    endpoint: str = ""

@@ -177,8 +177,11 @@ class AdminRoutes(Routes):
         item = self._aws.get(EXPORTS, pk=tenant_key(call.tenant), sk=f"EXPORT#{call.path['export_id']}")
         if item is None:
             raise RefusedCall(404, "Not found")
-        link = presigned_url(self._aws, item, self._clock.now()) if item["status"] == "COMPLETED" else {}
-        return 200, {"export_id": item["export_id"], "status": item["status"], **link}
+        link = presigned_url(self._aws, item, self._clock.now(), self._endpoint) if item["status"] == "COMPLETED" else {}
+        if PlatformFault.EXPORT_LINK_ELSEWHERE in self._faults and link:
+            link["presigned_url"] = "https://files.example.com/export.json"
+        problem = {name: item[name] for name in ("error_message",) if name in item}
+        return 200, {"export_id": item["export_id"], "status": item["status"], **problem, **link}
 
     def execution_status(self, call: ControlCenterCall) -> Answer:
         """GET /executions/{id}/status."""

@@ -70,7 +70,7 @@ class Routes:
 
     def __init__(self, context: PlatformContext) -> None:
         self._aws, self._clock, self._logs, self._ledger = context.aws, context.clock, context.logs, context.ledger
-        self._faults = context.platform_faults
+        self._faults, self._endpoint = context.platform_faults, context.endpoint
 
     def _check_body_tenant(self, call: ControlCenterCall) -> None:
         named = named_tenant(call.body)

@@ -15,6 +15,7 @@ _ORDER = (
     "replay_audit",
     "replay_probes",
     "isolation",
+    "audit_export",
     "function_roles",
     "logs",
     "autonomy",

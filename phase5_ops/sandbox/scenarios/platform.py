@@ -31,6 +31,7 @@ def _healthy(_state: Blueprint) -> None:
         "alarms_would_have_fired": (INCONCLUSIVE, "nothing_judged"),
         "iam_is_tenant_scoped": (INCONCLUSIVE, "nothing_judged"),
         "changes_are_audited": (INCONCLUSIVE, "nothing_judged"),
+        "audit_export_is_whole": (INCONCLUSIVE, "probe_setting_missing"),
     },
 )
 def _empty(_state: Blueprint) -> None:

@@ -17,8 +17,9 @@ from phase5_ops.sandbox.state.blueprint import NAMESPACE, RUNBOOK_ADDRESS, TENAN
 from phase5_ops.sandbox.state.function_roles import healthy_roles
 from phase5_ops.sandbox.state.ordinary_logs import execution_logs, ledger_items, ordinary_executions
 from phase5_ops.sandbox.state.past_executions import past_executions
-from phase5_ops.sandbox.state.probe_tenants import PROBE_TENANTS
+from phase5_ops.sandbox.state.probe_tenants import PROBE_TENANTS, A
 from phase5_ops.sandbox.state.records import ACCOUNTS, LEDGER, OUTCOMES, Item, milliseconds, outcome
+from phase5_ops.sections.isolation.exports.filler import filler_entries
 
 ALARM_SECTION = f"{RUNBOOK_ADDRESS}#{RunbookPolicy().alarm_anchor}"
 ALERT_TOPIC = "cc-native-slo-alerts"
@@ -54,6 +55,8 @@ def healthy(now: datetime, region: str) -> Blueprint:
     for table, item in (*past_executions(now), *_accounts()):
         blueprint.add(table, item)
     _add_costs(blueprint)
+    # what an earlier run wrote, so that an audit export has more than one page
+    blueprint.raw_items += [(LEDGER, entry) for entry in filler_entries(A.tenant_id, "earlier", now - timedelta(days=9))]
     return blueprint
 
 

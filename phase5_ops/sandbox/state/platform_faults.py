@@ -88,6 +88,17 @@ class PlatformFault(StrEnum):
     TRAIL_NOT_DELIVERED = "trail-not-delivered"
     TRAIL_HIDES_VALUES = "trail-hides-values"
 
+    # What an audit export holds
+    EXPORT_FIRST_PAGE_ALONE = "export-first-page-alone"
+    EXPORT_NEVER_COMPLETED = "export-never-completed"
+    EXPORT_FAILS = "export-fails"
+    EXPORT_DOUBLES_ENTRY = "export-doubles-entry"
+    EXPORT_ALTERS_ENTRY = "export-alters-entry"
+    EXPORT_INVENTS_ENTRY = "export-invents-entry"
+    EXPORT_NAMES_OTHER = "export-names-other"
+    EXPORT_CUT_OFF = "export-cut-off"
+    EXPORT_LINK_ELSEWHERE = "export-link-elsewhere"
+
     # How the Control Center answers at all
     DOWN = "down"
     SLOW = "slow"

@@ -77,11 +77,12 @@ class Ccnative:
     def stories(self, tenant=A.tenant_id):
         """Every intent's entries in a tenant's partition once all is quiet, oldest first."""
         assert self.platform.executor.wait_idle()
-        items = self.aws.dynamodb.query(
+        pages = self.aws.dynamodb.get_paginator("query").paginate(
             TableName=records.LEDGER,
             KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues={":pk": {"S": records.tenant_key(tenant)}},
-        )["Items"]
+        )
+        items = pages.build_full_result()["Items"]
         entries = [from_item(item) for item in items]
         intents = {entry["traceId"]: intent for entry in entries if (intent := entry["data"].get("action_intent_id"))}
         stories = {intent: [] for intent in intents.values()}
