@@ -12,6 +12,7 @@ from phase5_ops.context import RunContext
 from phase5_ops.probing.canary_intent import is_ours
 
 _STREAM = "own_work"
+_EXPORTS = "probing/exports"  # key in `run.shared`
 
 
 def _scope(run: RunContext) -> str:
@@ -27,6 +28,16 @@ def noted(run: RunContext, *, days: int) -> frozenset[str]:
     """The ids that runs of this state folder caused in the last `days`."""
     now = run.now() + timedelta(minutes=1)
     return frozenset(each.subject for each in run.history.sightings(_STREAM, _scope(run), until=now, days=days))
+
+
+def note_export(run: RunContext, *ids: str) -> None:
+    """Keeps, for the other probes of this run, ids that everything mentions which an audit export of this run left."""
+    run.shared.setdefault(_EXPORTS, set()).update(ids)
+
+
+def exports_of(run: RunContext) -> frozenset[str]:
+    """The ids of this run's audit exports."""
+    return frozenset(run.shared.get(_EXPORTS, ()))
 
 
 def in_ledger(entries: Iterable[Mapping[str, Any]]) -> frozenset[str]:

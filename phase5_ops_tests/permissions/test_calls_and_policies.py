@@ -139,6 +139,7 @@ def begin_with_everything(world: Everything) -> None:
         PHASE5_PROMOTION__TARGET="ssm",
         PHASE5_PROMOTION__SSM_PARAMETER="/phase5/promoted",
         PHASE5_LOGS__ARCHIVES='["s3://archive/logs"]',
+        PHASE5_EXPORTS__MIN_PAGES="3",  # more than the sandbox has: the run writes the rest
     )
 
 

@@ -62,6 +62,7 @@ class AuditExportWorker:
                 "Audit export completed",
                 export_id=item["export_id"],
                 tenant_id=item["tenant_id"],
+                trace_id=export_trace(str(item["export_id"])),
                 entry_count=len(entries),
                 s3_key=name,
             )
@@ -77,6 +78,11 @@ class AuditExportWorker:
         read = islice(pages, 1) if PlatformFault.EXPORT_FIRST_PAGE_ALONE in self._faults else pages
         entries = [from_item(item) for page in read for item in page["Items"]]
         return [entry for entry in entries if export.get("account_id") in (None, entry.get("accountId"))]
+
+
+def export_trace(export_id: str) -> str:
+    """The trace of an export: what the ledger and the worker's line have in common."""
+    return f"export-{export_id}"
 
 
 def spoiled(entries: list[Item], faults: Collection[PlatformFault]) -> list[Item]:

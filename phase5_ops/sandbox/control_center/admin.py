@@ -5,7 +5,7 @@ import uuid
 from boto3.dynamodb.conditions import Attr
 
 from phase5_ops.clock import iso
-from phase5_ops.sandbox.ccnative.audit_export import EXPORTS, presigned_url
+from phase5_ops.sandbox.ccnative.audit_export import EXPORTS, export_trace, presigned_url
 from phase5_ops.sandbox.control_center.call import Answer, ControlCenterCall, RefusedCall, Routes, moment_of, text_of
 from phase5_ops.sandbox.state.platform_faults import PlatformFault
 from phase5_ops.sandbox.state.records import (
@@ -169,6 +169,9 @@ class AdminRoutes(Routes):
         }
         item = {"pk": tenant_key(call.tenant), "sk": f"EXPORT#{export_id}", **detail}
         self._aws.put(EXPORTS, item | {"status": "PENDING", "created_at": iso(self._clock.now())})
+        told = {"export_id": export_id, "from": begin, "to": end, "requested_by": _who(call)}
+        trace = export_trace(export_id)
+        self._ledger.append("AUDIT_EXPORT_REQUESTED", tenant=call.tenant, account=account, trace_id=trace, data=told)
         self._aws.put_event("cc-native.autonomy", "AuditExportRequested", detail)
         return 202, {"export_id": export_id, "status": "PENDING"}
 

@@ -166,7 +166,7 @@ def test_the_person_sees_all_that_is_signed_and_nothing_steers_the_terminal(desk
         r"probe \x1b[2Jx was not sent",
         "https://example.com/r",
         "ops-sre: alice",
-        "17 of 17",
+        "19 of 19",
     ):
         assert said in text
     assert "\x1b" not in text

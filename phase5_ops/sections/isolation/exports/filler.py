@@ -21,19 +21,24 @@ def filler_entries(tenant: str, run_id: str, last: datetime) -> list[Item]:
     return [_entry(tenant, run_id, number, last - timedelta(milliseconds=NUMBER - 1 - number)) for number in range(NUMBER)]
 
 
+def filler_trace(run_id: str) -> str:
+    """The trace of the entries that a run writes."""
+    return f"trace-phase5-{run_id}"
+
+
 def _entry(tenant: str, run_id: str, number: int, at: datetime) -> Item:
     entry_id, stamp = f"entry-{int(at.timestamp() * 1000)}-phase5-{run_id}-{number}", iso(at)
     texts = {
         "pk": PARTITION_PREFIX + tenant,
         "sk": f"{SORT_PREFIX}{stamp}#{entry_id}",
-        "gsi1pk": f"{TRACE_PREFIX}trace-phase5-{run_id}",
+        "gsi1pk": TRACE_PREFIX + filler_trace(run_id),
         "gsi1sk": stamp,
         "gsi2pk": PARTITION_PREFIX + tenant,
         "gsi2sk": stamp,
         "entryId": entry_id,
         "eventType": EVENT,
         "tenantId": tenant,
-        "traceId": f"trace-phase5-{run_id}",
+        "traceId": filler_trace(run_id),
         "timestamp": stamp,
     }
     line = f"{number}: written by phase5 so that an export of this test tenant has more than one page. "

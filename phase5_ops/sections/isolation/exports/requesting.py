@@ -25,7 +25,7 @@ from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
 from phase5_ops.input_files.json_text import json_value
 from phase5_ops.probing import lease as leases
-from phase5_ops.probing import stops
+from phase5_ops.probing import own_work, stops
 from phase5_ops.probing.client import MAX_BODY_BYTES, HttpClient
 from phase5_ops.probing.codes import Obstructed
 from phase5_ops.probing.configured import Configured, require_settings
@@ -45,7 +45,7 @@ from phase5_ops.sections.isolation.exports.evidence import (
     ExportFacts,
     compared_entries,
 )
-from phase5_ops.sections.isolation.exports.filler import filler_entries
+from phase5_ops.sections.isolation.exports.filler import filler_entries, filler_trace
 from phase5_ops.sections.isolation.exports.judge import ExportCode
 from phase5_ops.settings import LOOPBACK_HOSTS
 from phase5_ops.verdict import FindingCode
@@ -142,6 +142,7 @@ class _Exporting:
         items = self._entries(tenant, period)
         if self.facts.ledger_pages < policy.min_pages and not self._failed():
             filler = filler_entries(tenant, self.run.run_id, now)
+            own_work.note_export(self.run, filler_trace(self.run.run_id))
             written = put_items(self.run.reader, self.run.settings.tables.ledger, filler)
             self.reads += written
             if all(read.status is ReadStatus.OK for read in written):
@@ -211,6 +212,7 @@ class _Asking:
         self.export_id = str(told.get("export_id"))
         if not _EXPORT_ID.fullmatch(self.export_id):
             raise self._stopped(ExportCode.EXPORT_REFUSED, "an export_id", f"{told.get('export_id')!r}")
+        own_work.note_export(self.run, self.export_id)
         for pause in growing_pauses():
             told = self._ask(client, Request("GET", f"{_PATH}/{self.export_id}", headers=headers))
             self.waited = time.monotonic() - began

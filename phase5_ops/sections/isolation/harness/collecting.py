@@ -223,7 +223,12 @@ class _HarnessCollecting:
         return images(tables, self.started.rows, after)
 
     def _footprint(self, found: Sequence[TableImage], scope: ExecutionScope, targets: CrossTargets) -> list[HarnessRow]:
-        rows = footprint(found, scope, other_test_tenant=targets.tenant_b, own_ids=_other_canaries(found, scope))
+        rows = footprint(
+            found,
+            scope,
+            other_test_tenant=targets.tenant_b,
+            own_ids=_other_canaries(found, scope) | own_work.exports_of(self.run),
+        )
         for entry in self.context.get("tables", ()):
             how = "compared whole" if entry["whole"] else "compared by the test tenants' partitions and the execution's ids only"
             reason = f"{how}, {entry['items']} items read"

@@ -25,6 +25,7 @@ from phase5_ops.sections.isolation.exports.requesting import _Asking, export_and
 from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.conftest import NOW, standing
+from phase5_ops_tests.without_dagster import judged
 
 pytestmark = pytest.mark.slow
 
@@ -102,6 +103,16 @@ def test_a_page_that_is_not_full_is_filled_once(start, monkeypatch):
     )
     told = [item for page in pages for item in page["Items"] if item["eventType"]["S"] == EVENT]
     assert len(told) == 2 * NUMBER  # and those that are too old
+
+
+def test_what_an_export_leaves_is_not_taken_for_the_canarys(start, monkeypatch):
+    """The entries that fill a page, and what the platform tells of the export, appear while the canary of row 4.1 executes."""
+    start("export-page-to-be-filled")
+    monkeypatch.setenv("PHASE5_ISOLATION__PROBE_REQUESTS", "100")
+    document = judged(load_settings(), ["4.1", EXPORT]).document
+    (harness,), (export,) = document.rows, document.extra_checks
+    assert (export.verdict, export.facts["entries_written_for_it"]) == (Verdict.PASS, NUMBER)
+    assert {finding.code for finding in harness.findings} == {"probe_not_tried"}  # all but a hundred
 
 
 def test_a_page_is_not_filled_where_one_is_enough(start, monkeypatch):
