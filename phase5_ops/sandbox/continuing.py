@@ -12,10 +12,10 @@ from typing import Any
 
 from phase5_ops.sandbox.aws import cloudwatch as moto_cloudwatch
 from phase5_ops.sandbox.aws.clock import PlatformClock
-from phase5_ops.sandbox.aws.inside import InsideAws
+from phase5_ops.sandbox.aws.inside import InsideAws, to_item
 from phase5_ops.sandbox.seed import put_logs
 from phase5_ops.sandbox.state.blueprint import NAMESPACE, Blueprint
-from phase5_ops.sandbox.state.ordinary_logs import LogLine, OrdinaryExecution, execution_logs, ledger_items
+from phase5_ops.sandbox.state.ordinary_logs import LogLine, OrdinaryExecution, execution_logs, ledger_items, stored_records
 from phase5_ops.sandbox.state.probe_tenants import PROBE_TENANTS
 from phase5_ops.sandbox.state.records import LEDGER
 from phase5_ops.sandbox.state.traffic import rows_between
@@ -65,7 +65,7 @@ class ContinuingPlatform:
         if not self._tenants:
             return
         lines: list[LogLine] = []
-        items: list[dict[str, Any]] = []
+        items: list[tuple[str, dict[str, Any]]] = []
         present = now * 1000
         while self._blueprint.now_ms + (self._hours + 1) * _HOUR * 1000 + _SETTLED_MS <= present:
             self._hours += 1
@@ -73,10 +73,11 @@ class ContinuingPlatform:
                 began = self._blueprint.now_ms + self._hours * _HOUR * 1000 - 2000 * index
                 execution = OrdinaryExecution(tenant, _FIRST_NUMBER + self._hours, ago_ms=present - began, now_ms=present)
                 lines += execution_logs(execution)
-                items += ledger_items(execution)
+                items += [(LEDGER, item) for item in ledger_items(execution)]
+                items += [(table, to_item(item)) for table, item in stored_records(execution)]
         dynamodb, logs = self._aws.dynamodb, self._aws.client("logs")
-        with suppress(dynamodb.exceptions.ResourceNotFoundException):  # a table that was removed takes no entries
-            for item in items:
-                dynamodb.put_item(TableName=LEDGER, Item=item)
+        for table, item in items:
+            with suppress(dynamodb.exceptions.ResourceNotFoundException):  # a table that was removed takes no items
+                dynamodb.put_item(TableName=table, Item=item)
         with suppress(logs.exceptions.ResourceNotFoundException):
             put_logs(logs, lines, present)

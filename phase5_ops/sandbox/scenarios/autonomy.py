@@ -14,7 +14,7 @@ from phase5_ops.sandbox.state.autonomy import (
     TASK_TYPE,
 )
 from phase5_ops.sandbox.state.blueprint import Blueprint
-from phase5_ops.sandbox.state.records import INTENTS, OUTCOMES
+from phase5_ops.sandbox.state.records import ATTEMPTS, INTENTS, LEDGER, OUTCOMES
 
 
 @scenario(
@@ -142,4 +142,6 @@ def _autonomy_traces_expired(state: Blueprint) -> None:
 def _autonomy_off(state: Blueprint) -> None:
     for table in (CONFIG_TABLE, INTENTS, BUDGET_TABLE, DECISION_TABLE):
         state.items.pop(table, None)
-    state.items[OUTCOMES] = [item for item in state.items[OUTCOMES] if not item["auto_executed"]]
+    autonomous = {item["trace_id"] for item in state.items[OUTCOMES] if item["auto_executed"]}
+    for table, trace in ((OUTCOMES, "trace_id"), (ATTEMPTS, "trace_id"), (LEDGER, "traceId")):
+        state.items[table] = [item for item in state.items[table] if item[trace] not in autonomous]

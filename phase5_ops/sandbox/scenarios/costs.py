@@ -6,6 +6,7 @@ from phase5_ops.clock import iso
 from phase5_ops.sandbox.aws.bill import BillingLine
 from phase5_ops.sandbox.scenarios.registry import CRM, ERROR, FAIL, INCONCLUSIVE, NOTE, WARN, scenario
 from phase5_ops.sandbox.state.blueprint import Blueprint
+from phase5_ops.sandbox.state.execution_trail import add_execution
 from phase5_ops.sandbox.state.healthy import executed
 from phase5_ops.sandbox.state.records import OUTCOMES
 
@@ -35,7 +36,7 @@ def _cost_tenant_new(state: Blueprint) -> None:
 @scenario("cost-tenant-shared-only", "A tenant uses shared resources only; its allocated part is its cost.", {})
 def _cost_tenant_shared_only(state: Blueprint) -> None:
     _add_tenant(state, "umbrella")
-    state.add(OUTCOMES, executed(state, "umbrella", NOTE, days_ago=3))
+    add_execution(state, executed(state, "umbrella", NOTE, days_ago=3))
 
 
 @scenario(

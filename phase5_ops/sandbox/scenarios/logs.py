@@ -5,8 +5,8 @@ from typing import Any
 
 from phase5_ops.sandbox.scenarios.registry import ERROR, FAIL, INCONCLUSIVE, WARN, scenario
 from phase5_ops.sandbox.state.blueprint import Blueprint
-from phase5_ops.sandbox.state.ordinary_logs import LogLine, Said, invocation, ledger_items, ordinary_executions
-from phase5_ops.sandbox.state.records import LEDGER
+from phase5_ops.sandbox.state.execution_trail import add_records
+from phase5_ops.sandbox.state.ordinary_logs import LogLine, Said, invocation, ordinary_executions
 
 _LEAK = {"4.2": (FAIL, "foreign_tenant_in_log")}
 
@@ -70,7 +70,7 @@ def _own_prefix(state: Blueprint) -> None:
     execution = ordinary_executions(["acme-eu"], state.now_ms - 500)[0]
     scope = {"tenant_id": "acme-eu", "trace_id": execution.trace}
     state.logs += invocation(execution, 0, "tool-mapper", [("INFO", "Tool mapper invoked", scope)])
-    state.raw_items += [(LEDGER, item) for item in ledger_items(execution)]
+    add_records(state, execution)
 
 
 @scenario("log-lines-without-owner", "Lines name tenants and carry no id.", {"4.2": (INCONCLUSIVE, "unattributed_share")})

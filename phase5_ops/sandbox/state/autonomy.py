@@ -8,14 +8,15 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from phase5_ops.clock import iso
 from phase5_ops.sandbox.state.blueprint import Blueprint
+from phase5_ops.sandbox.state.execution_trail import add_execution
 from phase5_ops.sandbox.state.records import (
     INTENT_TTL,
     INTENTS,
     LEDGER,
-    OUTCOMES,
     Item,
     account_key,
     configuration_change,
@@ -165,7 +166,7 @@ def approve(
             consume(blueprint, owner, action_type, written)
     if finished:
         tool = blueprint.action_types[action_type]
-        blueprint.add(OUTCOMES, _outcome(owner, intent, tool, written, by_person=by_person))
+        add_execution(blueprint, _outcome(owner, intent, tool, written, by_person=by_person))
     return intent
 
 
@@ -288,7 +289,7 @@ def _outcome(owner: tuple[str, str], intent: str, tool: str, moment: datetime, *
     item = outcome(
         {**_owned(owner), "action_intent_id": intent},
         status="SUCCEEDED",
-        trace_id=f"trace-{milliseconds(moment)}-execution",
+        trace_id=f"trace-{milliseconds(moment)}-{uuid5(NAMESPACE_URL, intent)}",
         started_at=moment + timedelta(milliseconds=20),
         at=moment + timedelta(milliseconds=140),
         count=1,

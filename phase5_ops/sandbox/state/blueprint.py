@@ -4,7 +4,7 @@ Nothing here talks to AWS.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,7 @@ class Traffic:
         omit: metrics that are not emitted.
         tenant_on_errors: False leaves tenant_id off the errors, against the contract.
         tenants: those whose calls they are.
+        failed_minutes_ago: single calls, each with the tenant that it failed for, that so long ago failed beside those.
     """
 
     tool: str
@@ -78,6 +79,11 @@ class Traffic:
     omit: frozenset[str] = frozenset()
     tenant_on_errors: bool = True
     tenants: tuple[str, ...] = TENANTS
+    failed_minutes_ago: tuple[tuple[float, str], ...] = ()
+
+    def again(self, *, from_minutes: int) -> "Traffic":
+        """The same traffic, from that long ago until now."""
+        return replace(self, from_minutes=from_minutes, until_minutes=0, failed_minutes_ago=())
 
 
 @dataclass

@@ -14,11 +14,12 @@ from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.aws.bill import BillingLine
 from phase5_ops.sandbox.state.autonomy import add_autonomy
 from phase5_ops.sandbox.state.blueprint import NAMESPACE, RUNBOOK_ADDRESS, TENANTS, Blueprint, Traffic, closed
+from phase5_ops.sandbox.state.execution_trail import add_execution, add_records
 from phase5_ops.sandbox.state.function_roles import healthy_roles
-from phase5_ops.sandbox.state.ordinary_logs import execution_logs, ledger_items, ordinary_executions
-from phase5_ops.sandbox.state.past_executions import past_executions
+from phase5_ops.sandbox.state.ordinary_logs import execution_logs, ordinary_executions
+from phase5_ops.sandbox.state.past_executions import PAST, past_executions
 from phase5_ops.sandbox.state.probe_tenants import PROBE_TENANTS, A
-from phase5_ops.sandbox.state.records import ACCOUNTS, LEDGER, OUTCOMES, Item, milliseconds, outcome
+from phase5_ops.sandbox.state.records import ACCOUNTS, LEDGER, Item, milliseconds, outcome
 from phase5_ops.sections.isolation.exports.filler import filler_entries
 
 ALARM_SECTION = f"{RUNBOOK_ADDRESS}#{RunbookPolicy().alarm_anchor}"
@@ -39,12 +40,14 @@ def healthy(now: datetime, region: str) -> Blueprint:
     ]
     for execution in ordinary_executions([tenant["tenantId"] for tenant in blueprint.tenants], blueprint.now_ms):
         blueprint.logs += execution_logs(execution)
-        blueprint.raw_items += [(LEDGER, item) for item in ledger_items(execution)]
+        add_records(blueprint, execution)
     blueprint.roles = healthy_roles()
     blueprint.topics = {ALERT_TOPIC: ["sre@example.com"]}
     for tool in blueprint.tools():
         connector = connector_of_tool(tool)
-        add_tool(blueprint, Traffic(tool, connector, latency_ms=420.0 if connector == "crm_salesforce" else 120.0), region)
+        failed = tuple((60 * past.hours_ago, past.tenant) for past in PAST if past.fails and past.tool == tool)
+        latency = 420.0 if connector == "crm_salesforce" else 120.0
+        add_tool(blueprint, Traffic(tool, connector, latency_ms=latency, failed_minutes_ago=failed), region)
     add_dashboard(blueprint, region)
     blueprint.breakers = [
         {"pk": f"CONNECTOR#{connector}", "sk": "CONCURRENCY", "in_flight_count": 0}
@@ -120,7 +123,7 @@ def _add_costs(blueprint: Blueprint) -> None:
     for number, tenant in enumerate(TENANTS):
         for tool in blueprint.tools():
             for days_ago in range(2 + number, 29, 9 + 4 * number):
-                blueprint.add(OUTCOMES, executed(blueprint, tenant, tool, days_ago=days_ago))
+                add_execution(blueprint, executed(blueprint, tenant, tool, days_ago=days_ago))
 
 
 def executed(blueprint: Blueprint, tenant: str, tool: str, *, days_ago: int) -> Item:

@@ -1,4 +1,4 @@
-"""What ordinary executions of the healthy platform leave in the logs and the ledger: plain data for a blueprint.
+"""What ordinary executions of the healthy platform leave in the logs and the tables: plain data for a blueprint.
 
 Each execution runs through the platform's functions, each in an invocation of its own with Lambda's START, END and REPORT lines.
 Lines are the platform's own, with one difference: the adapter names the intent it works for, as its plan says it should.
@@ -8,11 +8,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from phase5_ops.ccnative.ledger import stamp_of
+from phase5_ops.sandbox.state.records import ATTEMPT_TTL, ATTEMPTS, OUTCOMES, attempt, idempotency_key, outcome
 
 GROUP_PREFIX = "/aws/lambda/cc-native-"
+#: What every ordinary execution calls.
+TOOL = "internal.create_note"
 #: The name that a function's logger gives itself.
 SERVICE_OF = {
     "execution-starter": "ExecutionStarterHandler",
@@ -109,7 +113,7 @@ def execution_logs(execution: OrdinaryExecution) -> list[LogLine]:
     e = execution
     scope = {"tenant_id": e.tenant, "account_id": e.account}
     both = {"action_intent_id": e.intent, **scope, "trace_id": e.trace}
-    tool = "internal.create_note"
+    tool = TOOL
     signal = {"signalId": f"exec-{e.intent}-{e.account}-ACTION_EXECUTED", "accountId": e.account, "tenantId": e.tenant}
     started = {"action_intent_id": e.intent, **scope, "executionTraceId": e.trace, "is_replay": False}
     invoked = {"action_intent_id": e.intent, "tool_name": tool, "trace_id": e.trace}
@@ -150,9 +154,29 @@ def ledger_items(execution: OrdinaryExecution) -> list[dict[str, Any]]:
             "timestamp": at,
             "entryId": entry,
         }
-        data = {} if event == "SIGNAL" else {"action_intent_id": {"S": execution.intent}}
+        data = {} if event == "SIGNAL" else {"action_intent_id": {"S": execution.intent}, "attempt_count": {"N": "1"}}
+        if event == "ACTION_EXECUTED":
+            data["status"] = {"S": "SUCCEEDED"}
         items.append({**{name: {"S": value} for name, value in plain.items()}, "data": {"M": data}})
     return items
+
+
+def stored_records(execution: OrdinaryExecution) -> list[tuple[str, dict[str, Any]]]:
+    """The outcome of one execution that succeeds, and its attempt while that is kept, as plain items with their tables."""
+    e = execution
+    started, now = (datetime.fromtimestamp(at / 1000, UTC) for at in (e.started, e.now_ms))
+    intent = {"tenant_id": e.tenant, "account_id": e.account, "action_intent_id": e.intent}
+    approval = {"approval_source": "HUMAN", "auto_executed": False}
+    ended = started + timedelta(milliseconds=40)
+    made = outcome(
+        intent, status="SUCCEEDED", trace_id=e.trace, started_at=started, at=ended, count=1, tool=TOOL, approval=approval
+    )
+    found = [(OUTCOMES, made)]
+    if started + ATTEMPT_TTL > now:
+        key, attempt_id = idempotency_key(e.tenant, e.intent, TOOL, {}, 1), f"attempt_{e.started}_{e.intent[-6:]}"
+        lock = attempt(intent, attempt_id=attempt_id, count=1, key=key, trace_id=e.trace, at=started, status="SUCCEEDED")
+        found.append((ATTEMPTS, lock))
+    return found
 
 
 def ordinary_executions(tenants: list[str], now_ms: int, *, each: int = 3) -> list[OrdinaryExecution]:

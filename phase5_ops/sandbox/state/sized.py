@@ -13,9 +13,10 @@ from datetime import timedelta
 from phase5_ops.ccnative.names import connector_of_tool
 from phase5_ops.sandbox.state.autonomy import add_autonomous_account
 from phase5_ops.sandbox.state.blueprint import TENANTS, Blueprint, Traffic, closed
+from phase5_ops.sandbox.state.execution_trail import add_execution, add_records
 from phase5_ops.sandbox.state.healthy import add_dashboard, add_tool, executed
-from phase5_ops.sandbox.state.ordinary_logs import execution_logs, ledger_items, ordinary_executions
-from phase5_ops.sandbox.state.records import ACCOUNTS, LEDGER, OUTCOMES
+from phase5_ops.sandbox.state.ordinary_logs import execution_logs, ordinary_executions
+from phase5_ops.sandbox.state.records import ACCOUNTS
 
 _TENANTS_A_TOOL = 100  # whose calls a tool's metrics name, at most: a tenant uses some of the tools
 _DAYS = 7  # of approvals by policy, spread over the tenants
@@ -59,10 +60,10 @@ def _add_tenants(blueprint: Blueprint, tenants: Sequence[str]) -> None:
         blueprint.add(ACCOUNTS, {"tenantId": tenant, "accountId": owner[1], "status": "active"})
         moment = blueprint.now - timedelta(days=number % _DAYS, minutes=30 + number % 60)
         add_autonomous_account(blueprint, owner, moment)
-        blueprint.add(OUTCOMES, executed(blueprint, tenant, "internal.create_note", days_ago=2 + number % 20))
+        add_execution(blueprint, executed(blueprint, tenant, "internal.create_note", days_ago=2 + number % 20))
     for execution in ordinary_executions(list(tenants), blueprint.now_ms, each=1):
         blueprint.logs += execution_logs(execution)
-        blueprint.raw_items += [(LEDGER, item) for item in ledger_items(execution)]
+        add_records(blueprint, execution)
 
 
 def _add_tools(blueprint: Blueprint, tools: Sequence[str], tenants: Sequence[str], region: str, chance: random.Random) -> None:

@@ -69,6 +69,11 @@ def _add_traffic(rows: Rows, traffic: Traffic, now: int) -> None:
     chance = random.Random(f"{traffic.tool}/{traffic.connector}")  # noqa: S311 - made-up traffic, not a secret
     for start, seconds in _slots(traffic, now):
         _add_slot(rows, traffic, start, seconds, age_minutes=(now - start) / _MINUTE, chance=chance)
+    for minutes, tenant in traffic.failed_minutes_ago:
+        if traffic.until_minutes <= minutes <= traffic.from_minutes:
+            dimensions = (("connector_id", traffic.connector), ("tenant_id", tenant), ("tool_name", traffic.tool))
+            at = int(now - minutes * _MINUTE)
+            _emit(rows, traffic, MetricKey("tool_error", dimensions), at, {round(traffic.latency_ms): 1})
 
 
 def _add_slot(rows: Rows, traffic: Traffic, start: int, seconds: int, *, age_minutes: float, chance: random.Random) -> None:
