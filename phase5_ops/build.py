@@ -57,6 +57,7 @@ from phase5_ops.sections.breakers import assets as breakers
 from phase5_ops.sections.costs.bill import assets as cost_assets
 from phase5_ops.sections.costs.budgets import assets as budget_assets
 from phase5_ops.sections.costs.changes import assets as change_assets
+from phase5_ops.sections.executions import assets as executions
 from phase5_ops.sections.isolation.exports import assets as export_assets
 from phase5_ops.sections.isolation.harness import assets as harness_assets
 from phase5_ops.sections.isolation.logs import assets as log_assets
@@ -88,6 +89,7 @@ _PARTS = (
     budget_assets,
     change_assets,
     cost_assets,
+    executions,
 )
 
 SOURCES: tuple[Source, ...] = tuple({source.key: source for part in _PARTS for source in part.SOURCES}.values())

@@ -25,6 +25,7 @@ SECTIONS = {
     "3": ChecklistSection("Replay Permission & Audit", "3_replay"),
     "4": ChecklistSection("Tenant Isolation Harness", "4_isolation"),
     "5": ChecklistSection("Budget & Cost per Tenant", "5_costs"),
+    "E": ChecklistSection("Executions", "executions"),
     "S": ChecklistSection("Sign-off", "release"),
 }
 
@@ -202,9 +203,10 @@ ROWS: tuple[Row, ...] = (
 #: Assets of extra checks that are no row's own are named here.
 _SECTION_OF_ASSET = {row.asset: row.id[0] for row in ROWS} | {
     "alarm_replay": "1",
-    "audit_export": "4",
     "role_access": "4",
+    "audit_export": "4",
     "autonomy_changes": "5",
+    "execution_outcomes": "E",
 }
 
 EXTRA_CHECKS: tuple[Row, ...] = (
@@ -268,6 +270,23 @@ EXTRA_CHECKS: tuple[Row, ...] = (
         "audit_export_is_whole",
         "audit_export",
         "security-compliance",
+    ),
+    Row(
+        "executions_end",
+        "Every execution ends",
+        "Every execution has one start and one end in the ledger, its outcome and its attempt, and all of them agree.",
+        "executions_end",
+        "execution_outcomes",
+        "eng-reliability",
+    ),
+    Row(
+        "calls_are_measured",
+        "Every call is measured",
+        "The metrics show every call of a tool that executions made, and count the failures among them as errors.",
+        "calls_are_measured",
+        "execution_outcomes",
+        "eng-reliability",
+        _ALARM_ANCHOR,
     ),
 )
 

@@ -690,6 +690,41 @@ class EnginePolicy(Policy):
         return self
 
 
+class ExecutionPolicy(Policy):
+    """The checks executions_end and calls_are_measured."""
+
+    time_limit_minutes: Less[float] = Field(
+        60,
+        gt=0,
+        le=24 * 60,
+        description="longest an execution may take: the time limit of the platform's state machine; its attempt is kept longer",
+    )
+    settle_seconds: Less[int] = Field(
+        60,
+        ge=0,
+        le=900,
+        description="records younger than this when a run begins may be in one table and not yet in another",
+    )
+    edge_seconds: Less[int] = Field(
+        60, ge=0, le=900, description="how far a call's data points may lie before its execution's start or after its end"
+    )
+    max_unmeasured_share: Less[Share] = Field(
+        0.001,
+        description="share of a tool's executions that may have no data point: a failed PutMetricData is only logged",
+    )
+    max_hidden_failure_share: Less[Share] = Field(
+        0, description="share of a tool's executions that may report a failure which the metrics do not count as an error"
+    )
+    max_refused_share: Less[Share] = Field(
+        0.01, description="share of executions that open breakers may refuse before it is FAIL: the SLO's own share of errors"
+    )
+
+    @property
+    def time_limit_ms(self) -> int:
+        """The time limit in milliseconds."""
+        return int(self.time_limit_minutes * 60_000)
+
+
 class OverridePolicy(Policy):
     """Promoting without an open gate: rollback and break-glass. Changes no verdict and opens nothing."""
 

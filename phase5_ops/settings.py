@@ -48,6 +48,7 @@ from phase5_ops.policy import (
     CostPolicy,
     DeployedPolicy,
     EnginePolicy,
+    ExecutionPolicy,
     ExportPolicy,
     FlowPolicy,
     GatePolicy,
@@ -294,6 +295,7 @@ class Settings(BaseSettings):
     changes: ChangePolicy = ChangePolicy()
     exports: ExportPolicy = ExportPolicy()
     costs: CostPolicy = CostPolicy()
+    executions: ExecutionPolicy = ExecutionPolicy()
     gate: GatePolicy = GatePolicy()
     flow: FlowPolicy = FlowPolicy()
     signing: SigningPolicy = SigningPolicy()

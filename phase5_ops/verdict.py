@@ -110,7 +110,7 @@ class CodeChapter:
     Attributes:
         title: its heading.
         codes: those that it lists: whole classes, or single codes of another class.
-        row: id of the checklist's row whose place in the documentation it has; None if it belongs to none.
+        row: id of the row, or of the extra check, whose place in the documentation it has; None if it belongs to none.
         of: ids of the rows and extra checks whose judges give these codes, where they are not `row` alone.
     """
 

@@ -48,13 +48,15 @@ def gathered(
     tables: dict[str, GatheredTable[Any, Any]] = {}
     order = TopologicalSorter({name: declared[name].needs for name in assets})
     order.prepare()
-    while order.is_active():
-        for name in sorted(order.get_ready(), key=lambda name: -declared[name].priority):
-            if given and name in given:
-                tables[name] = given[name]
-            else:
-                tables[name] = _gathered(platform, declared[name], tables)
-            order.done(name)
+    ready: list[str] = []
+    while order.is_active():  # one at a time, as Dagster executes the steps of a process
+        ready = sorted([*ready, *order.get_ready()], key=lambda name: -declared[name].priority)
+        name = ready.pop(0)
+        if given and name in given:
+            tables[name] = given[name]
+        else:
+            tables[name] = _gathered(platform, declared[name], tables)
+        order.done(name)
     return tables
 
 

@@ -90,7 +90,7 @@ def report(tenants: int, folder: Path) -> Iterator[Work]:
     """From the pages to the verdict, the stored report and the picture; every tenant is active and executes."""
     from phase5_ops.aws.cost_answers import BudgetAlerts, CostAnswers, CostTag
     from phase5_ops.aws.links import ConsoleLinks
-    from phase5_ops.ccnative.execution_usage import ExecutionUsage
+    from phase5_ops.ccnative.executions.usage import ExecutionUsage
     from phase5_ops.ccnative.tenant_register import RegisteredTenant
     from phase5_ops.policy import CostPolicy
     from phase5_ops.reads import Read, ReadStatus

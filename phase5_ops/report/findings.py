@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
-from phase5_ops.checklist import ROWS
+from phase5_ops.checklist import ALL_CHECKS, SECTIONS
 from phase5_ops.evidence.histories import HistoryCode
 from phase5_ops.gate.approval.disclosures import PolicyCode
 from phase5_ops.gate.reasons import GateReason
@@ -47,9 +47,9 @@ class Catalogue:
         """The catalogue with the chapters that the sections declare, in the order of the checklist's rows.
 
         Raises:
-            ValueError: a chapter belongs to no row of the checklist.
+            ValueError: a chapter belongs to no row of the checklist, and to no extra check.
         """
-        rows = [row.id for row in ROWS]
+        rows = [row.id for section in SECTIONS for row in ALL_CHECKS if row.section_number == section]
         return cls((*_FIRST, *sorted(declared, key=lambda chapter: rows.index(str(chapter.row))), *_LAST))
 
     @cached_property

@@ -130,7 +130,11 @@ def _cost_credits(state: Blueprint) -> None:
 @scenario(
     "cost-record-malformed",
     "An outcome's time of completion is no time.",
-    {"5.2": (ERROR, "cost_record_malformed")},
+    {
+        "5.2": (ERROR, "cost_record_malformed"),
+        "executions_end": (ERROR, "execution_record_malformed"),
+        "calls_are_measured": (ERROR, "execution_record_malformed"),
+    },
 )
 def _cost_record_malformed(state: Blueprint) -> None:
     state.add(OUTCOMES, {**executed(state, "acme", CRM, days_ago=2), "completed_at": "yesterday"})

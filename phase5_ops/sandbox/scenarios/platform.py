@@ -32,6 +32,8 @@ def _healthy(_state: Blueprint) -> None:
         "iam_is_tenant_scoped": (INCONCLUSIVE, "nothing_judged"),
         "changes_are_audited": (INCONCLUSIVE, "nothing_judged"),
         "audit_export_is_whole": (INCONCLUSIVE, "probe_setting_missing"),
+        "executions_end": (INCONCLUSIVE, "no_execution_in_window"),
+        "calls_are_measured": (INCONCLUSIVE, "no_call_in_window"),
     },
 )
 def _empty(_state: Blueprint) -> None:

@@ -4,7 +4,10 @@ from phase5_ops.sandbox.scenarios.registry import ERROR, INCONCLUSIVE, scenario
 from phase5_ops.sandbox.state.blueprint import Blueprint
 
 #: What is judged by the tools' metrics.
-_BY_METRICS = ("1.1", "1.2", "2.2", "tool_slo_met", "error_budget_not_burning", "alarms_would_have_fired")
+_BY_METRICS = (
+    *("1.1", "1.2", "2.2", "tool_slo_met", "error_budget_not_burning"),
+    *("alarms_would_have_fired", "calls_are_measured"),
+)
 
 
 @scenario("metrics-denied", "GetMetricData is denied.", dict.fromkeys(_BY_METRICS, (ERROR, "read_failed")))

@@ -12,6 +12,7 @@ from phase5_ops.sandbox.state.blueprint import Blueprint, Point, Traffic
         "1.2": (FAIL, "alarm_cannot_fire"),
         "tool_slo_met": (INCONCLUSIVE, "too_few_samples"),
         "error_budget_not_burning": (INCONCLUSIVE, "too_few_samples"),
+        "calls_are_measured": (FAIL, "execution_not_measured"),
     },
 )
 def _tool_silent(state: Blueprint) -> None:
@@ -33,7 +34,11 @@ def _success_missing(state: Blueprint) -> None:
     note.omit, note.error_every_minutes = frozenset({"tool_success"}), 5
 
 
-@scenario("error-metric-missing", "Calls fail, and no tool_error is emitted.", {"1.1": (FAIL, "metric_missing")})
+@scenario(
+    "error-metric-missing",
+    "Calls fail, and no tool_error is emitted.",
+    {"1.1": (FAIL, "metric_missing"), "calls_are_measured": (FAIL, "failure_measured_as_success")},
+)
 def _error_missing(state: Blueprint) -> None:
     state.traffic_of(NOTE).omit = frozenset({"tool_error"})
 
@@ -69,6 +74,7 @@ def _connector_dimension_missing(state: Blueprint) -> None:
         "1.1": (INCONCLUSIVE, "metrics_stale"),
         "1.2": (FAIL, "alarm_insufficient_data"),
         "no_slo_alarm_firing": (INCONCLUSIVE, "alarm_insufficient_data"),
+        "calls_are_measured": (FAIL, "execution_not_measured"),
     },
 )
 def _metrics_stale(state: Blueprint) -> None:
@@ -104,6 +110,7 @@ def _gateway_connector_name(state: Blueprint) -> None:
     {
         "1.1": (INCONCLUSIVE, "too_few_samples"),
         "tool_slo_met": (INCONCLUSIVE, "too_few_samples"),
+        "calls_are_measured": (FAIL, "execution_not_measured"),
     },
 )
 def _too_few_samples(state: Blueprint) -> None:
@@ -114,7 +121,11 @@ def _too_few_samples(state: Blueprint) -> None:
 @scenario(
     "rare-tool",
     "A tool made twenty calls in thirty days, and the settings say that its traffic is rare.",
-    {"1.1": (WARN, "too_few_samples"), "tool_slo_met": (WARN, "too_few_samples")},
+    {
+        "1.1": (WARN, "too_few_samples"),
+        "tool_slo_met": (WARN, "too_few_samples"),
+        "calls_are_measured": (FAIL, "execution_not_measured"),
+    },
 )
 def _rare_tool(state: Blueprint) -> None:
     _too_few_samples(state)

@@ -4,7 +4,7 @@ from phase5_ops.verdict import Verdict
 from phase5_ops_tests.fuzz.source import Source
 from phase5_ops_tests.sections.replay.audit.ledgers import Audit, dynamodb, entry, outcome, replay
 
-READS = "items of the ledger, execution outcomes and attempts (`ccnative/ledger`, `ccnative/execution_records`)"
+READS = "items of the ledger, execution outcomes and attempts (`ccnative/ledger`, `ccnative/executions/records`)"
 MALFORMED = "`ledger_record_malformed` or another blocking finding of row 3.2; never PASS"
 
 PLAIN = replay(name="one")

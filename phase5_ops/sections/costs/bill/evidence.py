@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from phase5_ops.aws.cost_answers import AMORTIZED, BudgetAlerts, CostQuery, CostTag
 from phase5_ops.ccnative.attributes import MalformedRecord
-from phase5_ops.ccnative.execution_usage import ExecutionUsage, connector_of_usage
+from phase5_ops.ccnative.executions.usage import ExecutionUsage, connector_of_usage
 from phase5_ops.ccnative.names import canonical_connector
 from phase5_ops.ccnative.tenant_register import RegisteredTenant
 from phase5_ops.clock import iso

@@ -8,18 +8,21 @@ from datetime import UTC, datetime, time
 from typing import Any
 
 from phase5_ops.aws.tables import scan_items, scan_pages
-from phase5_ops.ccnative.execution_usage import ATTRIBUTES, ExecutionUsage
+from phase5_ops.ccnative.executions.stored import OUTCOME_ATTRIBUTES
+from phase5_ops.ccnative.executions.usage import ATTRIBUTES, ExecutionUsage
 from phase5_ops.context import RunContext
 from phase5_ops.reads import Read, ReadStatus
+from phase5_ops.run_reads.executions import offer_outcomes
 from phase5_ops.sections.costs.bill.evidence import Scope
 
 _COUNTED = "costs/execution_usage"  # key in `run.shared`
 
 
 def read_outcomes(run: RunContext, attributes: tuple[str, ...]) -> tuple[list[dict[str, Any]], Read]:
-    """The outcomes with at least these attributes, consistently read; counts them for `read_usage` on the way."""
+    """The outcomes with at least these attributes, consistently read; counts them for `read_usage` and offers them on the way."""
     table = run.settings.tables.execution_outcomes
-    items, read = scan_items(run.reader, table, attributes=tuple(dict.fromkeys((*attributes, *ATTRIBUTES))))
+    items, read = scan_items(run.reader, table, attributes=tuple(dict.fromkeys((*attributes, *ATTRIBUTES, *OUTCOME_ATTRIBUTES))))
+    offer_outcomes(run, items, read)
     if read.status is ReadStatus.OK:
         usage = _no_usage(run, Scope.of(run.settings.costs, "", run.now()))  # executions are not limited to an account
         usage.take(items)

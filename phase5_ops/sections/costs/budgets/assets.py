@@ -16,6 +16,7 @@ from phase5_ops.evidence.table import Tables
 from phase5_ops.orchestration.shown import wide
 from phase5_ops.orchestration.wiring import Evidence, Judging, Source
 from phase5_ops.reads import Read
+from phase5_ops.run_reads.executions import read_attempts
 from phase5_ops.sections.costs.bill.usage import read_outcomes
 from phase5_ops.sections.costs.budgets.evidence import (
     AUTONOMY_BUDGET,
@@ -100,15 +101,12 @@ def _scan(run: RunContext, role: str, name: str, attributes: tuple[str, ...]) ->
 
 def _read_names(run: RunContext, table: NamingTable, name: str, since: str) -> tuple[BudgetNaming, Read]:
     """The accounts that one table names; of the ledger, in entries from `since` on."""
-    accounts = NamedAccounts()
-    read = scan_pages(
-        run.reader,
-        name,
-        accounts.take,
-        attributes=table.attributes,
-        at_least=("sk", since) if table.entries else None,
-        seconds=run.settings.budget.naming_seconds,
-    )
+    accounts, seconds = NamedAccounts(), run.settings.budget.naming_seconds
+    if table.role == "execution_attempts":
+        read = read_attempts(run, accounts.take, attributes=table.attributes, seconds=seconds)
+    else:
+        at_least = ("sk", since) if table.entries else None
+        read = scan_pages(run.reader, name, accounts.take, attributes=table.attributes, at_least=at_least, seconds=seconds)
     default = type(run.settings.tables).model_fields[table.role].default
     return BudgetNaming(name, accounts, chosen=name != default), read
 

@@ -10,14 +10,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from phase5_ops.ccnative.attributes import MalformedRecord
-from phase5_ops.ccnative.execution_records import ExecutionRecords
-from phase5_ops.ccnative.ledger import PARTITION_PREFIX, REPLAY_TYPES, Ledger, LedgerEntry, Oddity, epoch_ms, stamp_of
+from phase5_ops.ccnative.executions.records import ExecutionRecords
+from phase5_ops.ccnative.ledger import PARTITION_PREFIX, REPLAY_TYPES, Ledger, LedgerEntry, Oddity, stamp_of
+from phase5_ops.ccnative.ledger_window import Window
 from phase5_ops.ccnative.placeholders import names_nobody, says_nothing
-from phase5_ops.clock import iso
 from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable
 from phase5_ops.policy import ReplayPolicy
 from phase5_ops.reads import whole
@@ -102,25 +101,6 @@ class AuditFacts:
 
 REPLAY_AUDIT = DeclaredTable(ReplayRow, AuditFacts)
 ReplayAudit = GatheredTable[ReplayRow, AuditFacts]
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What is judged, in epoch milliseconds; reading begins a margin earlier, see `read_from`."""
-
-    start: int
-    end: int
-
-    @classmethod
-    def before(cls, now: datetime, policy: ReplayPolicy) -> "Window":
-        """The policy's days before `now`; entries may be stamped a little ahead of it."""
-        end = now + timedelta(seconds=policy.future_tolerance_seconds)
-        return cls(epoch_ms(iso(now - timedelta(days=policy.window_days))), epoch_ms(iso(end)))
-
-
-def read_from(window: Window, policy: ReplayPolicy) -> int:
-    """Epoch ms from which the ledger is read: whatever starts or ends within the window was requested after this."""
-    return window.start - int((policy.start_deadline_minutes + policy.finish_deadline_minutes) * 60_000)
 
 
 def replays_within(ledger: Ledger, window: Window, policy: ReplayPolicy) -> list[Replay]:

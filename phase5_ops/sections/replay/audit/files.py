@@ -13,14 +13,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from phase5_ops.ccnative.execution_records import ExecutionRecords
+from phase5_ops.ccnative.executions.records import ExecutionRecords
 from phase5_ops.ccnative.ledger import epoch_ms, stamp_of
+from phase5_ops.ccnative.ledger_window import Window, read_from
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.input_files.locations import Location
 from phase5_ops.policy import ReplayPolicy
 from phase5_ops.reads import ReadStatus, whole
 from phase5_ops.sections.replay.audit.data_file import INPUT, file_read
-from phase5_ops.sections.replay.audit.evidence import Window, read_from, replay_audit, within
+from phase5_ops.sections.replay.audit.evidence import replay_audit, within
 from phase5_ops.sections.replay.audit.export_manifest import NEW_IMAGE
 from phase5_ops.sections.replay.audit.exports import ReadingPlan, described, gaps, plan_reading
 from phase5_ops.sections.replay.audit.file_codes import LedgerFileCode

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from phase5_ops.aws.links import ConsoleLinks
-from phase5_ops.ccnative.execution_records import FAILED, RUNNING, SUCCEEDED
+from phase5_ops.ccnative.executions.records import FAILED, RUNNING, SUCCEEDED
 from phase5_ops.ccnative.ledger import EXECUTION_STARTED, REPLAY_COMPLETED, REPLAY_STARTED, epoch_ms, stamp_of
 from phase5_ops.clock import iso
 from phase5_ops.policy import ReplayPolicy

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from phase5_ops.aws.cost_answers import BudgetAlerts, CostAnswers, CostTag
 from phase5_ops.aws.links import ConsoleLinks
-from phase5_ops.ccnative.execution_usage import ExecutionUsage
+from phase5_ops.ccnative.executions.usage import ExecutionUsage
 from phase5_ops.ccnative.tenant_register import parse_tenants
 from phase5_ops.clock import iso
 from phase5_ops.policy import CostPolicy

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from phase5_ops.aws.links import ConsoleLinks
-from phase5_ops.ccnative.execution_records import ATTEMPT_PREFIX, OUTCOME_PREFIX, parse_execution_records
+from phase5_ops.ccnative.executions.records import ATTEMPT_PREFIX, OUTCOME_PREFIX, parse_execution_records
 from phase5_ops.ccnative.ledger import Ledger, epoch_ms, stamp_of
+from phase5_ops.ccnative.ledger_window import Window
 from phase5_ops.clock import iso
 from phase5_ops.input_files.locations import DiskLocation
 from phase5_ops.policy import ReplayPolicy
 from phase5_ops.reads import Read, ReadStatus
-from phase5_ops.sections.replay.audit.evidence import ReplayAudit, Window, replay_audit, replays_within
+from phase5_ops.sections.replay.audit.evidence import ReplayAudit, replay_audit, replays_within
 from phase5_ops.sections.replay.audit.files import audit_files
 from phase5_ops.sections.replay.audit.judge import judge_replay_audit
 from phase5_ops.verdict import Judgement

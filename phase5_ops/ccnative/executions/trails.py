@@ -1,0 +1,221 @@
+"""What the ledger holds of each execution: its start, its end, and where the two disagree. Pure.
+
+One trace is one execution: EXECUTION_STARTED, then ACTION_EXECUTED or ACTION_FAILED, all with the execution's trace, tenant,
+account and intent. ACTION_FAILED has two shapes: with `status` and `attempt_count` where the tool ran and reported the failure,
+without both where a step before it, or the call itself, failed. Entries of other types say nothing about an execution. An entry
+of these types that is not what the platform writes becomes a `MalformedRecord`, never an exception, and what is then not known
+of its execution is not taken for absent.
+"""
+
+from collections.abc import Mapping
+from sys import intern
+from typing import Any
+
+from phase5_ops.ccnative.attributes import (
+    AttributeProblem,
+    MalformedRecord,
+    as_item,
+    key_text,
+    required,
+    shown,
+    text,
+    whole_number,
+)
+from phase5_ops.ccnative.ledger import (
+    ACTION_EXECUTED,
+    ACTION_FAILED,
+    EXECUTION_STARTED,
+    PARTITION_PREFIX,
+    REPLAY_STARTED,
+    SUCCESS_STATUSES,
+    epoch_ms,
+    stamp_of,
+)
+
+#: How many malformed records are kept with their key; all are counted.
+MALFORMED_KEPT = 100
+
+_EVENTS = frozenset({EXECUTION_STARTED, ACTION_EXECUTED, ACTION_FAILED, REPLAY_STARTED})
+_MEANT = {event: event for event in _EVENTS}
+
+
+class Trail:
+    """The entries of one execution; times in epoch milliseconds, None where there is no such entry.
+
+    Attributes:
+        tenant, account, intent: whose execution it is, by the entry that was read first.
+        starts, executed, failed: how many EXECUTION_STARTED, ACTION_EXECUTED and ACTION_FAILED there are.
+        started, ended: the first of each.
+        start_count, end_count: the attempt's number, as start and end have it; None where an entry has none.
+        reported: the tool ran, and reported how it ended: an end with a status.
+        replayed: REPLAY_STARTED is there.
+        notes: where entries contradict each other or themselves.
+    """
+
+    __slots__ = (
+        "account",
+        "end_count",
+        "ended",
+        "executed",
+        "failed",
+        "intent",
+        "notes",
+        "replayed",
+        "reported",
+        "start_count",
+        "started",
+        "starts",
+        "tenant",
+    )
+
+    def __init__(self, tenant: str, account: str, intent: str) -> None:
+        self.tenant, self.account, self.intent = intern(tenant), intern(account), intent
+        self.starts = self.executed = self.failed = 0
+        self.started: int | None = None
+        self.ended: int | None = None
+        self.start_count: int | None = None
+        self.end_count: int | None = None
+        self.reported = self.replayed = False
+        self.notes: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> int | None:
+        """When it is known from: its start, else its end; None where only a replay's start was read."""
+        return self.started if self.started is not None else self.ended
+
+    def note(self, what: str) -> None:
+        """Notes a contradiction, once."""
+        if what not in self.notes:
+            self.notes = (*self.notes, what)
+
+
+class ExecutionTrails:
+    """The executions that a part of the ledger tells of, by trace. Memory grows with executions, not with entries.
+
+    Args:
+        table: the ledger's name, for malformed records.
+        latest: epoch ms; an entry stamped later cannot have been written yet and is malformed. None where that is not known.
+    """
+
+    def __init__(self, table: str, latest: int | None = None) -> None:
+        self.by_trace: dict[str, Trail] = {}
+        self.unreadable: set[str] = set()  # traces of entries that could not be read
+        self.malformed: list[MalformedRecord] = []
+        self.malformed_count = 0
+        self._table, self._latest = table, latest
+
+    def take(self, entry: object) -> None:
+        """Takes one item of the ledger, DynamoDB JSON."""
+        try:
+            item = as_item(entry)
+        except AttributeProblem as problem:
+            self._refuse({}, problem)
+            return
+        event = _event(item)
+        if event is None:
+            return
+        try:
+            self._add(event, item)
+        except AttributeProblem as problem:
+            self._refuse(item, problem)
+
+    def _add(self, event: str, item: Mapping[str, Any]) -> None:
+        if text(item, "eventType") != event:
+            raise AttributeProblem("eventType", f"expected {event}, found {shown(item.get('eventType'))}")
+        trace, tenant, account = (_needed(item, name) for name in ("traceId", "tenantId", "accountId"))
+        at = _time(item, self._latest)
+        data = _data(item)
+        intent = _needed(data, "action_intent_id", "data.")
+        status = _optional(data, "status", "data.") if event in (ACTION_EXECUTED, ACTION_FAILED) else None
+        count = _count(data, event, status)
+        trail = self.by_trace.get(trace)
+        if trail is None:
+            trail = self.by_trace[trace] = Trail(tenant, account, intent)
+        if (tenant, account, intent) != (trail.tenant, trail.account, trail.intent):
+            trail.note(f"{event} names {tenant}/{account} {intent}, another entry {trail.tenant}/{trail.account} {trail.intent}")
+        if (partition := text(item, "pk")) != PARTITION_PREFIX + tenant:
+            trail.note(f"{event} of {tenant} lies under {shown(partition)}")
+        if event == REPLAY_STARTED:
+            trail.replayed = True
+        elif event == EXECUTION_STARTED:
+            trail.starts += 1
+            if trail.started is None or at < trail.started:
+                trail.started, trail.start_count = at, count
+        else:
+            self._end(trail, event, at, status, count)
+
+    def _end(self, trail: Trail, event: str, at: int, status: str | None, count: int | None) -> None:
+        if event == ACTION_EXECUTED:
+            trail.executed += 1
+        else:
+            trail.failed += 1
+        if status is not None and (status in SUCCESS_STATUSES) is not (event == ACTION_EXECUTED):
+            trail.note(f"{event} says {shown(status)}")
+        if trail.ended is None or at < trail.ended:
+            trail.ended, trail.end_count = at, count
+            trail.reported = status is not None
+
+    def _refuse(self, item: Mapping[str, Any], problem: AttributeProblem) -> None:
+        self.malformed_count += 1
+        if len(self.malformed) < MALFORMED_KEPT:
+            key = f"{key_text(item, 'pk')} / {key_text(item, 'sk')}"
+            self.malformed.append(MalformedRecord(self._table, key, problem.attribute, problem.problem))
+        try:
+            self.unreadable.add(_needed(item, "traceId"))
+        except AttributeProblem:
+            return  # whose entry it is cannot be told; the malformed record says that it is there
+
+
+def _event(item: Mapping[str, Any]) -> str | None:
+    """The event that an entry is of, or is meant to be of; None for those that say nothing about an execution."""
+    value = item.get("eventType")
+    kind = value.get("S") if isinstance(value, Mapping) else None
+    if not isinstance(kind, str):
+        return None
+    return _MEANT.get(kind) or _MEANT.get(kind.strip().upper())
+
+
+def _needed(holder: Mapping[str, Any], name: str, where: str = "") -> str:
+    value = _optional(holder, name, where)
+    if value is None or not value.strip():
+        raise AttributeProblem(where + name, "missing" if value is None else "empty")
+    return value
+
+
+def _optional(holder: Mapping[str, Any], name: str, where: str) -> str | None:
+    try:
+        return text(holder, name)
+    except AttributeProblem as problem:
+        raise AttributeProblem(where + name, problem.problem) from problem
+
+
+def _time(item: Mapping[str, Any], latest: int | None) -> int:
+    stamp = _needed(item, "timestamp")
+    try:
+        at = epoch_ms(stamp)
+    except (ValueError, OverflowError) as error:
+        raise AttributeProblem("timestamp", f"expected ISO-8601 with a time zone, found {shown(stamp)}") from error
+    if latest is not None and at > latest:
+        raise AttributeProblem("timestamp", f"ahead of the clock: {stamp_of(at)}")
+    return at
+
+
+def _data(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    value = item.get("data")
+    data = value.get("M") if isinstance(value, Mapping) else None
+    if not isinstance(data, Mapping):
+        raise AttributeProblem("data", "missing" if value is None else f"expected a map, found {shown(value)}")
+    return data
+
+
+def _count(data: Mapping[str, Any], event: str, status: str | None) -> int | None:
+    """The attempt's number; a start has one, and an end that says its status."""
+    if event == REPLAY_STARTED:
+        return None
+    try:
+        count = whole_number(data, "attempt_count")
+        if event == ACTION_EXECUTED:
+            required(status, "status")
+        return count if event == ACTION_FAILED and status is None else required(count, "attempt_count")
+    except AttributeProblem as problem:
+        raise AttributeProblem(f"data.{problem.attribute}", problem.problem) from problem

@@ -1,0 +1,268 @@
+"""`executions_end`: what each record says, what is missing, and what decides nothing."""
+
+from datetime import timedelta
+
+import pytest
+
+from phase5_ops.policy import ExecutionPolicy
+from phase5_ops.reads import ReadStatus
+from phase5_ops.sandbox.state.records import ATTEMPTS, LEDGER, OUTCOMES
+from phase5_ops.sections.executions import evidence
+from phase5_ops.sections.executions.judges import ends
+from phase5_ops.verdict import Verdict
+from phase5_ops_tests.sections.executions.platform import TEST_TENANT, Execution, Platform, again, codes, several
+from phase5_ops_tests.sections.replay.audit.ledgers import dynamodb
+
+RECENT = timedelta(minutes=30)
+
+
+def test_executions_that_end_and_agree_pass_and_leave_no_row():
+    failed = Execution(7, status="FAILED")
+    unknown = Execution(8, status="FAILED", tool=None, message="KillSwitchEnabledError")
+    platform = Platform.of(*several([timedelta(days=6), RECENT]), failed, unknown)
+    found = platform.ends()
+    assert found.verdict is Verdict.PASS
+    assert found.judged == found.facts["executions"] == found.facts["whole"] == 4
+    assert platform.table().rows == []
+    assert found.summary == "4 of 4 executions ended and agree with their records, 0 under way."
+
+
+def started_and(*kept: str, ago: timedelta = timedelta(hours=5), attempt: str | None = None) -> Execution:
+    """An execution of which only these records are there; `attempt`: with an attempt of this status."""
+    made = Execution(1, ago)
+    lock = Execution(1, timedelta(0)).attempt
+    for name in {"start", "end", "outcome"} - set(kept):
+        setattr(made, name, None)
+    if attempt is not None:
+        whole = Execution(1, ago)
+        made.attempt = {**lock, **{name: whole.outcome[name] for name in ("pk", "action_intent_id", "trace_id", "started_at")}}
+        made.attempt |= {"sk": f"EXECUTION#{whole.intent}", "status": attempt}
+    elif "attempt" not in kept:
+        made.attempt = None
+    return made
+
+
+@pytest.mark.parametrize(
+    ("execution", "code"),
+    [
+        (started_and("start", attempt="RUNNING"), "execution_stuck"),
+        (started_and(attempt="RUNNING"), "execution_stuck"),
+        (started_and("start"), "execution_left_nothing"),
+        (started_and("start", attempt="FAILED"), "execution_left_nothing"),
+        (started_and("start", attempt="CANCELLED"), "execution_left_nothing"),
+        (started_and("start", "outcome"), "end_not_recorded"),
+        (started_and("outcome"), "end_not_recorded"),
+        (started_and("start", "outcome", ago=RECENT, attempt="SUCCEEDED"), "end_not_recorded"),
+        (started_and("start", "end"), "outcome_missing"),
+        (started_and("start", "end", "outcome", ago=RECENT), "attempt_missing"),
+        (started_and("end", "outcome"), "execution_not_started"),
+    ],
+)
+def test_what_is_missing_is_found(execution, code):
+    found = Platform.of(execution).ends()
+    assert (found.verdict, codes(found)) == (Verdict.FAIL, [code])
+    assert found.facts[code] == 1
+    assert found.findings[0].subject.startswith("acme/acct-1 ai_")
+    assert found.findings[0].link.startswith("https://")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda e: e.more.append(again(e.end, eventType="ACTION_FAILED", data={"status": "FAILED"})), "execution_ended_twice"),
+        (lambda e: e.more.append(again(e.end)), "execution_ended_twice"),
+        (lambda e: e.more.append(again(e.start)), "execution_started_twice"),
+        (lambda e: e.outcome.update(status="FAILED"), "execution_records_disagree"),
+        (lambda e: e.outcome.update(attempt_count=2), "execution_records_disagree"),
+        (lambda e: e.outcome.update(tenant_id="globex"), "execution_records_disagree"),
+        (lambda e: e.outcome.update(account_id="acct-2"), "execution_records_disagree"),
+        (lambda e: e.end.update(accountId="acct-2"), "execution_records_disagree"),
+        (lambda e: e.end["data"].update(action_intent_id="ai_other"), "execution_records_disagree"),
+        (lambda e: e.end["data"].update(status="FAILED"), "execution_records_disagree"),
+        (lambda e: e.end["data"].update(attempt_count=3), "execution_records_disagree"),
+        (lambda e: e.end.update(pk="TENANT#globex"), "execution_records_disagree"),
+    ],
+)
+def test_what_contradicts_itself_is_found(change, code):
+    execution = Execution(1)
+    change(execution)
+    found = Platform.of(execution).ends()
+    assert (found.verdict, codes(found)) == (Verdict.FAIL, [code])
+
+
+def test_an_attempt_that_says_otherwise_than_the_ledger_is_found():
+    for change in ({"status": "RUNNING"}, {"status": "FAILED"}, {"attempt_count": 2}, {"tenant_id": "globex"}):
+        execution = Execution(1, RECENT)
+        execution.attempt.update(change)
+        assert codes(Platform.of(execution).ends()) == ["execution_records_disagree"]
+
+
+def test_an_execution_within_its_time_limit_decides_nothing():
+    under_way = started_and("start", ago=RECENT, attempt="RUNNING")
+    found = Platform.of(under_way).ends()
+    assert (found.verdict, codes(found)) == (Verdict.INCONCLUSIVE, ["no_execution_in_window"])
+    whole = Platform.of(under_way, Execution(2)).ends()
+    assert (whole.verdict, whole.facts["under_way"], whole.judged) == (Verdict.PASS, 1, 1)
+    strict = Platform.of(under_way, policy=ExecutionPolicy(time_limit_minutes=20)).ends()
+    assert codes(strict) == ["execution_stuck"]
+
+
+def test_what_was_recorded_as_the_run_began_is_not_judged_yet():
+    young = started_and("end", "outcome", ago=timedelta(seconds=20))
+    found = Platform.of(young, Execution(2)).ends()
+    assert (found.verdict, found.facts["young_executions_left_out"]) == (Verdict.PASS, 1)
+
+
+def test_an_execution_that_ended_as_the_run_began_is_not_judged_yet():
+    """Its outcome may have been read, and its end, which is written after it, not."""
+    ending = started_and("start", "outcome", ago=RECENT)
+    ending.outcome["completed_at"] = "2026-11-23T11:59:30.000Z"
+    found = Platform.of(ending, Execution(2)).ends()
+    assert (found.verdict, found.facts["young_executions_left_out"]) == (Verdict.PASS, 1)
+
+
+def test_executions_of_before_the_window_are_not_judged():
+    old, edge = timedelta(days=8), timedelta(days=7, minutes=20)  # entries of a margin are read
+    for left in (
+        started_and("start", "outcome", ago=old),
+        started_and(ago=old, attempt="RUNNING"),
+        started_and("end", "outcome", ago=edge),
+        started_and("start", ago=edge),
+    ):
+        found = Platform.of(left, Execution(2)).ends()
+        assert (found.verdict, found.facts["executions"]) == (Verdict.PASS, 1)
+
+
+def replays(outcome_of: str) -> Platform:
+    """An execution and its replay; `outcome_of`: which of the two wrote the intent's outcome."""
+    first, second = Execution(1, timedelta(hours=5)), Execution(2, timedelta(hours=2), count=2)
+    for each in second.entries:
+        each["data"]["action_intent_id"] = first.intent
+    second.outcome = None
+    if outcome_of == "second":
+        trace = second.start["traceId"]
+        first.outcome |= {"trace_id": trace, "completed_at": again(second.end)["timestamp"], "attempt_count": 2}
+    return Platform.of(first, second)
+
+
+def test_a_replay_shares_the_outcome_of_the_first_execution():
+    assert replays("first").ends().verdict is Verdict.PASS
+    found = replays("second").ends()
+    assert codes(found) == ["outcome_missing"]
+    assert "only that of a later execution" in found.findings[0].seen
+
+
+def test_the_attempt_of_a_later_execution_says_nothing_of_the_first():
+    first, second = Execution(1, timedelta(minutes=40)), Execution(2, timedelta(minutes=20), count=2)
+    for each in second.entries:
+        each["data"]["action_intent_id"] = first.intent
+    second.outcome = None
+    second.attempt |= {"sk": first.attempt["sk"], "action_intent_id": first.intent}
+    first.attempt = None
+    assert Platform.of(first, second).ends().verdict is Verdict.PASS
+    second.attempt["status"] = "RUNNING"
+    assert codes(Platform.of(first, second).ends()) == ["execution_records_disagree"]
+
+
+def test_test_tenants_are_counted_and_not_judged():
+    canary = started_and("start", "end")
+    for entry in canary.entries:
+        entry.update(tenantId=TEST_TENANT, pk=f"TENANT#{TEST_TENANT}")
+    found = Platform.of(canary, Execution(2)).ends()
+    assert (found.verdict, found.facts["test_executions_left_out"], found.facts["executions"]) == (Verdict.PASS, 1, 1)
+
+
+def test_no_execution_decides_nothing():
+    found = Platform([]).ends()
+    assert (found.verdict, codes(found)) == (Verdict.INCONCLUSIVE, ["no_execution_in_window"])
+
+
+@pytest.mark.parametrize("table", [LEDGER, OUTCOMES, ATTEMPTS])
+@pytest.mark.parametrize(
+    ("status", "verdict", "code"),
+    [
+        (ReadStatus.DENIED, Verdict.ERROR, "read_failed"),
+        (ReadStatus.TIMEOUT, Verdict.ERROR, "read_failed"),
+        (ReadStatus.NOT_FOUND, Verdict.ERROR, "read_failed"),
+        (ReadStatus.PARTIAL, Verdict.INCONCLUSIVE, "partial_data"),
+    ],
+)
+def test_a_table_that_was_not_read_whole_never_passes_and_makes_nothing_missing(table, status, verdict, code):
+    """Whatever records lie on the pages that are missing."""
+    for kept in (("start",), ("start", "end"), ("outcome",), ("end", "outcome")):
+        found = Platform.of(started_and(*kept), Execution(2), status=dict.fromkeys((LEDGER, OUTCOMES, ATTEMPTS), status)).ends()
+        assert (found.verdict, set(codes(found))) == (verdict, {code})
+    whole = Platform.of(Execution(2), status={table: status}).ends()
+    assert (whole.verdict, codes(whole)) == (verdict, [code])
+
+
+def test_a_missing_end_is_found_although_the_attempts_could_not_be_read():
+    found = Platform.of(started_and("start", "outcome"), status={ATTEMPTS: ReadStatus.DENIED}).ends()
+    assert codes(found) == ["read_failed", "end_not_recorded"]
+
+
+def with_broken(table: str, name: str, value: object) -> Platform:
+    """Two executions; the record of one in this table has another attribute of this name, or none where it is None."""
+    execution = Execution(1, RECENT)
+    role = {LEDGER: "end", OUTCOMES: "outcome", ATTEMPTS: "attempt"}[table]
+    item = dynamodb(getattr(execution, role))
+    setattr(execution, role, None)
+    broken = {key: each for key, each in item.items() if key != name} if value is None else item | {name: value}
+    return Platform.of(execution, Execution(2), items={table: [broken]})
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "value"),
+    [
+        (LEDGER, "timestamp", {"S": "yesterday"}),
+        (LEDGER, "timestamp", {"S": "2027-01-01T00:00:00.000Z"}),
+        (LEDGER, "tenantId", {"S": " "}),
+        (LEDGER, "accountId", {"N": "1"}),
+        (LEDGER, "data", {"S": "{}"}),
+        (LEDGER, "eventType", {"S": " action_executed"}),
+        (OUTCOMES, "status", {"S": "DONE"}),
+        (OUTCOMES, "trace_id", {"S": ""}),
+        (OUTCOMES, "attempt_count", {"N": "1.5"}),
+        (OUTCOMES, "completed_at", {"S": "2026-11-23"}),
+        (OUTCOMES, "tool_name", None),
+        (ATTEMPTS, "status", {"S": "LOCKED"}),
+        (ATTEMPTS, "started_at", {"N": "5"}),
+    ],
+)
+def test_a_malformed_record_is_an_error_and_nothing_else_is_said_of_its_execution(table, name, value):
+    found = with_broken(table, name, value).ends()
+    assert (found.verdict, codes(found)) == (Verdict.ERROR, ["execution_record_malformed"])
+    assert found.facts["malformed_records"] == 1
+    assert found.findings[0].subject.startswith(table)
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "value"),
+    [
+        (LEDGER, "traceId", None),
+        (OUTCOMES, "sk", {"S": "OUTCOME#"}),
+        (OUTCOMES, "pk", {"S": "ACCOUNT#a"}),
+        (ATTEMPTS, "tenant_id", {"S": ""}),
+    ],
+)
+def test_a_malformed_record_that_does_not_say_whose_it_is_is_an_error_beside_what_is_missing(table, name, value):
+    found = with_broken(table, name, value).ends()
+    assert found.verdict is Verdict.ERROR
+    assert len(codes(found)) == 2
+    assert codes(found)[0] == "execution_record_malformed"
+
+
+def test_what_is_not_listed_is_counted(monkeypatch):
+    monkeypatch.setattr(ends, "LISTED", 3)
+    monkeypatch.setattr(evidence, "ROWS_KEPT", 8)
+    monkeypatch.setattr(evidence, "LISTED", 2)
+    stuck = [Execution(number, timedelta(hours=3 + number)) for number in range(9)]
+    for each in stuck:
+        each.end = each.outcome = None
+    found = Platform.of(*stuck, Execution(99), items={OUTCOMES: [{"pk": {"S": "x"}}] * 5}).ends()
+    named = [finding for finding in found.findings if finding.code == "execution_left_nothing"]
+    assert [finding.subject for finding in named if "more" in finding.subject] == ["1 more executions", "5 more"]
+    assert len(named) == 3 + 2
+    assert found.facts["execution_left_nothing"] == 8
+    assert found.facts["malformed_records"] == 5
+    assert found.facts["executions"] == 10
