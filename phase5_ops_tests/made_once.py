@@ -12,8 +12,10 @@ from functools import cache, lru_cache
 from inspect import CO_VARKEYWORDS
 from typing import Any, TypeVar
 from urllib.request import getproxies_environment
+from weakref import WeakKeyDictionary
 
 import pytest
+import yaml
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from botocore.client import ClientCreator
@@ -26,18 +28,23 @@ from botocore.loaders import create_loader
 from botocore.model import ServiceModel
 from botocore.useragent import UserAgentString, sanitize_user_agent_string_component
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from dagster_shared import yaml_utils
 from joserfc._rfc7518.rsa_key import RSABinding
 from pydantic.fields import FieldInfo
 from pydantic_settings.sources.base import PydanticBaseEnvSettingsSource
 from pydantic_settings.sources.providers.env import EnvSettingsSource
-from sqlalchemy import event
+from sqlalchemy import Engine, event
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.pool import Pool
+from sqlalchemy.util import LRUCache
 
 from phase5_ops import build
 from phase5_ops.gate.drill.cases import drill
 from phase5_ops.orchestration import sqlite_storage
 from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops.orchestration.wiring import evidence_asset, row_checks
+from phase5_ops.probing.covering import covering
+from phase5_ops.sections.replay.probes import matrix
 
 T, M = TypeVar("T"), TypeVar("M")
 
@@ -56,9 +63,16 @@ def made_once() -> Iterator[None]:
         patch.setattr("os.fsync", lambda _: None)
         patch.setattr(sqlite_storage, "_set_waiting", lambda _, *, waits: None)
         patch.setattr("phase5_ops.gate.defs.drill_assets.drill", lru_cache(maxsize=4)(drill))  # 865 decisions of the same gate
+        patch.setattr(matrix, "covering", cache(covering))  # of dimensions that are constants
         patch.setattr(build, "_only_new_garbage", nullcontext)
         patch.setattr("phase5_ops.build.evidence_asset", _once_for_each(evidence_asset))
         patch.setattr("phase5_ops.build.row_checks", _once_for_each(row_checks))
+        patch.setattr(yaml, "load", _load_yaml)
+        patch.setattr(yaml, "dump", _dump_yaml)
+        patch.setattr(SQLiteDialect_pysqlite, "engine_created", _engine_created)
+        patch.setattr(SQLiteDialect_pysqlite, "_type_memos", WeakKeyDictionary())
+        patch.setattr(SQLiteDialect_pysqlite, "__eq__", _same_dialect)
+        patch.setattr(SQLiteDialect_pysqlite, "__hash__", lambda dialect: hash(type(dialect)))
         event.listen(Pool, "connect", _not_awaited)
         try:
             yield
@@ -226,6 +240,44 @@ def _migrations(config: Config) -> ScriptDirectory:
     if key not in _scripts:
         _scripts[key] = _from_config(config)
     return _scripts[key]
+
+
+#: Dagster's loaders of YAML, and each on libyaml's parser, which is ten times as fast.
+_COMPILED = {
+    loader: type(loader.__name__, (yaml.CSafeLoader,), {"yaml_implicit_resolvers": loader.yaml_implicit_resolvers})
+    for loader in vars(yaml_utils).values()
+    if isinstance(loader, type) and issubclass(loader, yaml.SafeLoader)
+}
+_read_yaml, _write_yaml = yaml.load, yaml.dump
+
+
+def _load_yaml(stream: Any, Loader: type[Any]) -> Any:
+    """Dagster reads its configuration for each instance; what is no YAML its own loader refuses, in its own words."""
+    if Loader not in _COMPILED:
+        return _read_yaml(stream, Loader)
+    text = stream if isinstance(stream, str | bytes) else stream.read()
+    try:
+        return _read_yaml(text, _COMPILED[Loader])
+    except yaml.YAMLError:
+        return _read_yaml(text, Loader)
+
+
+def _dump_yaml(data: Any, stream: Any = None, Dumper: type[Any] = yaml.Dumper, **options: Any) -> Any:
+    """Dagster writes the configuration of each part of an instance, and reads it again."""
+    return _write_yaml(data, stream, yaml.CDumper if Dumper is yaml.Dumper else Dumper, **options)
+
+
+_statements = LRUCache(2000)
+
+
+def _engine_created(engine: Engine) -> None:
+    """The statements that Dagster compiles are the same for each database: a run has one, an instance three."""
+    engine._compiled_cache = _statements
+
+
+def _same_dialect(dialect: SQLiteDialect_pysqlite, other: object) -> bool:
+    """Statements are kept by the dialect that they were compiled for."""
+    return type(dialect) is type(other) and dialect.paramstyle == other.paramstyle
 
 
 #: The test session has seen to it that only new garbage is collected; to count what it left to itself, a run took 0.1 s.
