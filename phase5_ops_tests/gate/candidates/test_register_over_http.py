@@ -3,7 +3,6 @@
 import json
 import os
 import shlex
-import signal
 import socket
 import ssl
 import subprocess
@@ -36,6 +35,7 @@ from phase5_ops.gate.state.table import StateTable
 from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops_tests.gate.own_aws import DIGEST
 from phase5_ops_tests.gate.people import Desk
+from phase5_ops_tests.gate.warm_processes import Command
 from phase5_ops_tests.places import ROOT
 from phase5_ops_tests.probing.test_client import self_signed
 
@@ -74,38 +74,38 @@ def webservers(tmp_path_factory) -> Iterator[Webservers]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(home))
         dg.DagsterInstance.get().dispose()  # makes the storage: two processes at once would stumble over each other
-    ports = (free_port(), free_port())
-    started = []
+    code, *ports = (free_port() for _ in range(3))
+    served_by = ["--grpc-host", "127.0.0.1", "--grpc-port", str(code)]
+    commands = {
+        code: ["dagster", "api", "grpc", "-m", "phase5_ops.definitions", "-h", "127.0.0.1", "-p", str(code)],
+        **{port: ["dagster_webserver", *served_by, "-h", "127.0.0.1", "-p", str(port)] for port in ports},
+    }
+    commands[ports[-1]].append("--read-only")
+    started: list[Command] = []
     try:
-        for port, more in zip(ports, ([], ["--read-only"]), strict=True):
-            command = [sys.executable, "-m", "dagster_webserver", "-m", "phase5_ops.definitions", "-h", "127.0.0.1"]
-            with (home / f"{port}.log").open("wb") as log:
-                command += ["-p", str(port), *more]
-                started.append(
-                    subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
-                )
-        ends = time.monotonic() + STARTED_WITHIN
-        for process, port in zip(started, ports, strict=True):
-            while not answers(port):
-                said = (home / f"{port}.log").read_text()
-                assert process.poll() is None, said
-                assert time.monotonic() < ends, said
+        for port, command in commands.items():  # the code server first: a webserver that finds none shows no asset
+            process = Command([sys.executable, "-m", *command], environment, home)
+            started.append(process)
+            ends = time.monotonic() + STARTED_WITHIN
+            while not (listens(port) if port == code else answers(port)):
+                assert process.returncode is None, process.communicate(0)
+                assert time.monotonic() < ends, command
                 time.sleep(0.2)
         yield Webservers(home, *(f"http://127.0.0.1:{port}" for port in ports))
     finally:
-        for process in started:
-            process.send_signal(signal.SIGINT)  # ends its code server, too
-        for process in started:
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        for process in reversed(started):
+            process.kill()
+            process.wait()
 
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return listening.getsockname()[1]
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
 
 
 def answers(port: int) -> bool:
