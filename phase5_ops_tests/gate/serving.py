@@ -1,4 +1,4 @@
-"""The whole of it as a user has it: a sandbox, `phase5 ui` with webserver and daemon, commands and people, in real processes."""
+"""The whole of it as a user has it: a sandbox, and in real processes `phase5 ui` with webserver and daemon, commands, people."""
 
 import json
 import os
@@ -20,7 +20,7 @@ import boto3
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.gate.defs.sensor import SENSOR
 from phase5_ops.gate.state.table import StateTable
-from phase5_ops.sandbox.process import sandbox_process
+from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import ReadingSettings, Tables
 from phase5_ops_tests.gate.warm_processes import Command
 
@@ -60,6 +60,7 @@ class Serving:
     environment: dict[str, str]
     port: int
     folder: Path
+    ui: "subprocess.Popen[bytes]"
     location: str = "phase5_ops"
     commands: list[Started] = field(default_factory=list)
 
@@ -119,6 +120,10 @@ class Serving:
                 return tick
         return None
 
+    def processes(self) -> list[int]:
+        """The processes of the UI: its own, and those that it started or that were started by them."""
+        return [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if _session_of(folder) == self.ui.pid]
+
     def runs(self, job: str) -> list[dict[str, str]]:
         return self.graphql(_RUNS % job)["runsOrError"]["results"]
 
@@ -134,11 +139,20 @@ def ended(process: Started, seconds: float = 600) -> Ended:
     return Ended(process.returncode, out, err)
 
 
+def _session_of(process: Path) -> int | None:
+    """The session that a process belongs to, by its folder in /proc; None once it has ended."""
+    try:
+        state, _, _, session, *_ = (process / "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if state == "Z" else int(session)
+
+
 @contextmanager
 def serving(scenario: str, folder: Path, **settings: str) -> Iterator[Serving]:
-    """A sandbox in a scenario and `phase5 ui` on it, which is still starting; all of it ends with the block."""
-    with sandbox_process(scenario) as exports:
-        environment = {**os.environ, **exports, **settings, "PHASE5_STATE_DIR": str(folder / "state")}
+    """A sandbox in a scenario, in this process, and `phase5 ui` on it, still starting; all of it ends with the block."""
+    with Sandbox(scenario) as sandbox:
+        environment = {**os.environ, **sandbox.exports(), **settings, "PHASE5_STATE_DIR": str(folder / "state")}
         with ui(environment, folder) as running:
             yield running
 
@@ -157,7 +171,7 @@ def ui(environment: dict[str, str], folder: Path) -> Iterator[Serving]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    running = Serving(environment, port, folder)
+    running = Serving(environment, port, folder, process)
     try:
         yield running
     finally:
@@ -169,9 +183,10 @@ def ui(environment: dict[str, str], folder: Path) -> Iterator[Serving]:
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """Ctrl-C, as a terminal sends it to the whole group; whatever of the group is left is killed."""
-    os.killpg(process.pid, signal.SIGINT)
     try:
-        process.wait(timeout=30)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(timeout=30)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

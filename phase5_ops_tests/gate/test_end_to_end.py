@@ -1,4 +1,7 @@
-"""From a registration to the promotion under a real `dagster dev`: closed by a fault, cured, signed, promoted once, verified."""
+"""From a registration to the promotion under a real `dagster dev`: closed by a fault, cured, signed, promoted once, verified.
+
+Then it is told to end by SIGTERM, as a scheduler of containers sends it.
+"""
 
 import json
 from pathlib import Path
@@ -38,7 +41,7 @@ def system(tmp_path, monkeypatch):
 
 
 def test_a_fault_closes_with_its_reason_and_the_release_after_it_is_promoted_once_when_three_people_signed(system, tmp_path):
-    assert system.phase5("init", fresh=True).code == 0
+    assert system.phase5("init").code == 0
     assert system.phase5("promote", BAD.name, "--digest", BAD.digest).code == 0
 
     # a fault closes: the tick says which row and why
@@ -86,3 +89,10 @@ def test_a_fault_closes_with_its_reason_and_the_release_after_it_is_promoted_onc
     assert (checked.code, len(files)) == (0, 2), checked
     unnamed = system.phase5(*given, environment=offline)
     assert (unnamed.code, "give --environment sandbox" in unnamed.err) == (3, True), unnamed
+
+    # told to end, it ends with its daemon and every other process
+    assert len(system.processes()) >= 4
+    system.ui.terminate()
+    assert system.ui.wait(60) == 0
+    until("every process of the UI has ended", lambda: None if system.processes() else True, 30)
+    assert "Traceback" not in (tmp_path / "ui.log").read_text()
