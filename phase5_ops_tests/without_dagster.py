@@ -31,10 +31,11 @@ from phase5_ops.verdict import Judgement
 
 @dataclass(frozen=True)
 class Judged:
-    """The judgement of each row, by its id, and the document of the run."""
+    """The judgement of each row, by its id, the document of the run, and the tables that it was judged on."""
 
     judgements: dict[str, Judgement]
     document: ReadinessDocument
+    tables: dict[str, GatheredTable[Any, Any]]
 
 
 def gathered(
@@ -100,7 +101,7 @@ def judged(settings: Settings, rows: Collection[str], given: Mapping[str, Gather
         reading=Reading(calls=dict(platform.reader.meter.calls), cost_usd=0.0, seconds={}),
         chosen=sorted(rows),
     )
-    return Judged(judgements, document)
+    return Judged(judgements, document, tables)
 
 
 def recorded(
