@@ -1,7 +1,6 @@
 """The state folder: several processes may begin with a new one at once, and one of an earlier version goes on."""
 
 import os
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -19,6 +18,8 @@ from phase5_ops.commands.state_folder import (
 )
 from phase5_ops.files import sha256_of
 from phase5_ops.orchestration.sqlite_storage import KeptRunStorage
+from phase5_ops_tests.gate.serving import ended
+from phase5_ops_tests.gate.warm_processes import Command
 
 TOGETHER = 4
 
@@ -121,8 +122,8 @@ def test_dagsters_records_of_an_earlier_version_go_on_after_the_file_is_renewed_
     assert "is this version's now" in renew_dagster_yaml(home)
     environment = {**os.environ, "DAGSTER_HOME": str(home)}  # as docs/upgrading.md shows it
     command = [sys.executable, "-m", "dagster", *["dagster", "instance", "migrate"][1:]]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = ended(Command(command, environment, tmp_path))
+    assert done.code == 0, done
     with open_dagster(home) as present:
         assert isinstance(present.run_storage, KeptRunStorage)
         assert present.get_dynamic_partitions("releases") == ["r-1"]
