@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import ceil
 from pathlib import Path
 
 from benchmarks.figure import Counts, Figure, Side, Work
@@ -9,7 +10,7 @@ from benchmarks.figures.whole_run import platform
 from benchmarks.targets import seconds
 
 WAITING = {True: 100, False: 2}  # candidates; few where there are few past runs, which is a try
-ALL_HAD_THEIR_TURN = 10  # ticks
+IN_ONE_TICK = 10  # candidates
 
 
 @contextmanager
@@ -24,8 +25,9 @@ def tick(past: int, _folder: Path) -> Iterator[Work]:
         settings = load_settings()
         home = prepare_state_folder(settings.state_dir)
         with open_dagster(home) as instance:
-            state = long_working(settings, instance, past, WAITING[past >= 100])
-            for _ in range(ALL_HAD_THEIR_TURN):
+            candidates = WAITING[past >= 100]
+            state = long_working(settings, instance, past, candidates)
+            for _ in range(ceil(candidates / IN_ONE_TICK)):  # until each had its turn
                 state.tick()
 
             def work() -> Counts:
