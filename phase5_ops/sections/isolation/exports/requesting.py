@@ -99,7 +99,8 @@ class _Exporting:
             raise Obstructed(ExportCode.EXPORT_NOT_TRIED, "PHASE5_PROBE_MODE", expected="full", seen=configured.mode)
         self.reads += stops.require_no_stop(run.reader, settings, [configured.tenant_a, configured.tenant_b])
         run.at_end[LEASE_USER] = partial(give_back, settings, run.run_id)
-        lease, reads = leases.acquire(run.reader, settings.tables.readiness, run.run_id, settings.probes, user=LEASE_USER)
+        place = leases.ProbesPartition.of(settings)
+        lease, reads = leases.acquire(run.reader, place, run.run_id, settings.probes, user=LEASE_USER)
         self.reads += reads
         try:
             return self._leased(configured)

@@ -148,7 +148,7 @@ def test_a_run_that_probes_elsewhere_keeps_the_export_away(sandbox):
     from phase5_ops.probing import lease
 
     other = open_run(load_settings(), "other")
-    held, _ = lease.acquire(other.reader, other.settings.tables.readiness, "other", other.settings.probes)
+    held, _ = lease.acquire(other.reader, lease.ProbesPartition.of(other.settings), "other", other.settings.probes)
     try:
         _, _, judgement = exported()
     finally:
