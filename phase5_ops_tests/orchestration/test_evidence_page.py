@@ -123,7 +123,7 @@ def test_the_selections_of_the_documentation_find_what_it_says():
         chosen: {key.to_user_string() for key in dg.AssetSelection.from_string(chosen).resolve(graph)}
         for chosen in re.findall(r"`(\+?(?:group|tag|owner|kind):[^`]+)`", text)
     }
-    assert found['group:"1_dashboards"'] == {"slo_alarms", "runbook"}
+    assert found['group:"1_dashboards"'] == {"slo_alarms", "alarm_replay", "runbook"}
     assert found['group:"shared_inputs"'] | found['group:"1_dashboards"'] >= found['tag:"phase5/section"="1"']
     assert found['tag:"phase5/row-2.2"'] == {"breaker_snapshot"}
     assert found['tag:"phase5/row-tool_slo_met"'] == found['tag:"phase5/row"="1.1"'] == {"tool_slo_summary"}

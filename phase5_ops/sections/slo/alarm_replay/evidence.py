@@ -49,7 +49,7 @@ class AlarmReplay:
     replayed: Annotated[list[list[str]], "the spans in which its state is known: [[from, until]]", _JSON] = field(
         default_factory=list
     )
-    replayed_days: Annotated[float | None, "days in all of these spans"] = None
+    replayed_days: Annotated[float | None, "number of days in all of these spans"] = None
     outcomes: Annotated[
         list[dict[str, Any]],
         "of each breach: [{start, outcome: caught, missed or not_known, told, late_seconds, seconds, why}]",
