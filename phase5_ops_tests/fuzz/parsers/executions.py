@@ -1,4 +1,4 @@
-"""Entries, outcomes and attempts of executions: the checks `executions_end` and `calls_are_measured`."""
+"""Entries, outcomes and attempts of executions: the two checks on them."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from phase5_ops_tests.sections.executions.platform import Execution, Platform
 from phase5_ops_tests.sections.replay.audit.ledgers import dynamodb
 
 READS = "entries of the ledger, outcomes and attempts of executions (`ccnative/executions`)"
-MALFORMED = "`execution_record_malformed` or another blocking finding of `executions_end`; never PASS"
+MALFORMED = "`execution_record_malformed` or another blocking finding of the check on ends; never PASS"
 
 SOUND = Execution(1, timedelta(minutes=30))
 ITEMS = {
