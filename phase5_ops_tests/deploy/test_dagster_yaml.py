@@ -17,7 +17,7 @@ from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, Postgr
 
 from phase5_ops.build import build_defs
 from phase5_ops.evidence.run_tags import PROMOTION_JOB, READINESS_JOB
-from phase5_ops.orchestration.wiring import POOL
+from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops_tests.places import ROOT
 from phase5_ops_tests.postgres import USER, a_database
 
@@ -91,7 +91,7 @@ def test_a_second_readiness_run_waits_and_a_promotion_does_not(instance):
     assert config.run_queue_config.max_concurrent_runs == 4
     started = made(READINESS_JOB, DagsterRunStatus.STARTED)
     second, promotion = made(READINESS_JOB), made(PROMOTION_JOB)
-    assert started.run_op_concurrency.all_pools == {POOL}
+    assert started.run_op_concurrency.all_pools == {DagsterNames().pool}
 
     def blocked(*in_progress: dg.RunRecord) -> list[bool]:
         """Of the second readiness run and of the promotion, as Dagster's queue decides it."""
@@ -100,7 +100,7 @@ def test_a_second_readiness_run_waits_and_a_promotion_does_not(instance):
             instance,
             [second, promotion],
             in_progress,
-            storage.get_concurrency_keys() | {POOL},
+            storage.get_concurrency_keys() | {DagsterNames().pool},
             storage.get_pool_limits(),
             pool_granularity=config.pool_config.pool_granularity,
         )

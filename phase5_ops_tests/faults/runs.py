@@ -26,7 +26,7 @@ from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.commands.readiness import NotAsked, run_readiness
 from phase5_ops.evidence.store import EvidenceStore
 from phase5_ops.gate.state.run_records import RunRecords
-from phase5_ops.probing.lease import _KEY as LEASE
+from phase5_ops.probing.lease import ProbesPartition
 from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.sandbox.scenarios.catalogue import named
 from phase5_ops.sandbox.server import Sandbox
@@ -295,9 +295,9 @@ def _sealed(store: EvidenceStore, run_id: str) -> str | None:
 def _time_passes(sandbox: Sandbox) -> None:
     """As if the time of the lease had gone by."""
     client = sandbox.session().client("dynamodb", endpoint_url=sandbox.endpoint)
-    table = load_settings().tables.readiness
-    if item := client.get_item(TableName=table, Key=LEASE).get("Item"):
-        client.put_item(TableName=table, Item={**item, "expires_at_epoch": {"N": "1"}})
+    place = ProbesPartition.of(load_settings())
+    if item := client.get_item(TableName=place.table, Key=place.lease).get("Item"):
+        client.put_item(TableName=place.table, Item={**item, "expires_at_epoch": {"N": "1"}})
 
 
 def kept_items(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
