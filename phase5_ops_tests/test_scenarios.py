@@ -134,7 +134,7 @@ def readers_of(scenario: Scenario) -> frozenset[str] | None:
 
 def judged_in(scenario: Scenario) -> tuple[str, ...]:
     """The rows that a run of the scenario is held to: probes take their time, so most scenarios are tried without them."""
-    if scenario.change.__module__.endswith(".platform"):
+    if scenario.change.__module__.endswith((".platform", ".observed")):
         return JUDGED
     readers = readers_of(scenario)
     if WHOLE or readers is None:

@@ -19,6 +19,7 @@ ELSEWHERE = {
     "ui": ("gate/serving.py", '"ui", "--port"'),  # for the end-to-end test: served, used, stopped
     "demo": ("cli/test_cli.py", '"demo", "--no-ui"'),
     "demo --scenario breaker-open": ("cli/test_cli.py", '"--scenario", "breaker-open"'),
+    "demo --scenario observed": ("test_scenarios.py", '".observed"'),  # its whole run
     "check --row 6.1": ("test_adding_a_row.py", "ledger-not-restorable"),  # a row that only the copy of that page has
     "sandbox --scenario ledger-not-restorable": ("test_adding_a_row.py", "ledger-not-restorable"),
     "--version": ("cli/test_errors.py", 'phase5("--version")'),

@@ -9,6 +9,7 @@ from pkgutil import iter_modules
 #: Modules in the order in which their scenarios are listed; others of the folder come after these.
 _ORDER = (
     "platform",
+    "observed",
     "slo",
     "alarms",
     "breakers",
