@@ -192,14 +192,11 @@ def test_the_ui_starts_without_what_dagster_says_to_itself(folder, monkeypatch):
 def test_the_ui_serves_every_environment_of_a_list_and_says_which_it_cannot(tmp_path, monkeypatch, capsys):
     started = []
 
-    class Ended:
-        def __init__(self, command, env):
-            started.append((command, env))
+    def served(command, environment):
+        started.append((command, environment))
+        return True
 
-        def wait(self):
-            return 0
-
-    monkeypatch.setattr(subprocess, "Popen", Ended)
+    monkeypatch.setattr(process_group, "serve", served)
     list_environments(monkeypatch, tmp_path, ({**ENVIRONMENTS[0], "schedule": {"hour": 30}}, *ENVIRONMENTS[1:]))
     code, _, said = phase5(monkeypatch, capsys, "ui", "--port", "0")
     assert (code, len(said)) == (0, 1)
