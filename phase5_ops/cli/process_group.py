@@ -17,7 +17,7 @@ ENDING_SECONDS = 60.0
 
 
 def serve(command: Sequence[str], environment: Mapping[str, str], *, ending_seconds: float = ENDING_SECONDS) -> bool:
-    """Runs a command until it ends, or until SIGINT, SIGTERM or SIGHUP comes, which ends every process of it.
+    """Runs a command until it ends, or until SIGINT, SIGTERM or SIGHUP comes; then every process of it is told to end.
 
     The group is no longer the terminal's: Ctrl-C there and a hang-up reach this process alone, which tells the group.
 
@@ -30,11 +30,9 @@ def serve(command: Sequence[str], environment: Mapping[str, str], *, ending_seco
     before = signal.signal(signal.SIGHUP, signal.default_int_handler)
     process = subprocess.Popen(command, env=environment, process_group=0)
     try:
-        process.wait()
-    except KeyboardInterrupt:
+        with suppress(KeyboardInterrupt):
+            process.wait()
         return _ended(process, ending_seconds)
-    else:
-        return True
     finally:
         _signal(process.pid, signal.SIGKILL)
         process.wait()

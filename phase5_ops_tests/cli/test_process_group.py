@@ -34,6 +34,13 @@ try:
 except KeyboardInterrupt:
     pass
 """
+#: Ends by itself, once its worker has begun.
+LEAVES = """
+import os, subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", *sys.argv[1:]])
+while not os.path.exists(sys.argv[2] + "/worker"):
+    time.sleep(0.05)
+"""
 #: Notes its id, and what it does when told to end.
 WORKER = """
 import os, pathlib, sys, time
@@ -57,8 +64,8 @@ def served(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen, int
     """Starts a server whose worker does this when told to end; gives both, once the worker runs."""
     started = []
 
-    def start(does: str, seconds: float = 60) -> tuple[subprocess.Popen, int]:
-        command = [sys.executable, "-c", SERVER, FIRST, str(seconds), WORKER, str(tmp_path), does]
+    def start(does: str, seconds: float = 60, first: str = FIRST) -> tuple[subprocess.Popen, int]:
+        command = [sys.executable, "-c", SERVER, first, str(seconds), WORKER, str(tmp_path), does]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True)
         noted = tmp_path / "worker"
         started.append(until("the worker runs", lambda: int(noted.read_text()) if noted.exists() else None, 60))
@@ -81,6 +88,13 @@ def is_alive(pid: int) -> bool:
 def test_a_worker_that_the_first_process_leaves_is_told_to_end_and_waited_for(served, tmp_path, number):
     process, worker = served("ends")
     process.send_signal(number)
+    assert process.communicate(timeout=30)[0] == "ended\n"
+    assert (tmp_path / "given-back").exists()
+    assert not is_alive(worker)
+
+
+def test_a_worker_that_is_left_when_the_first_process_ends_by_itself_is_told_to_end(served, tmp_path):
+    process, worker = served("ends", first=LEAVES)
     assert process.communicate(timeout=30)[0] == "ended\n"
     assert (tmp_path / "given-back").exists()
     assert not is_alive(worker)

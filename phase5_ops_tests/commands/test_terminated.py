@@ -24,7 +24,7 @@ from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.sandbox.state.platform_faults import PlatformFault
 from phase5_ops.settings import load_settings
 from phase5_ops_tests.commands.test_ends import canaries
-from phase5_ops_tests.gate.serving import COMMAND, ended, until
+from phase5_ops_tests.gate.serving import COMMAND, ended, of_session, until
 from phase5_ops_tests.gate.warm_processes import Command
 
 pytestmark = pytest.mark.slow(30)
@@ -128,16 +128,3 @@ def served(port: int) -> bool | None:
             return answer.status == 200
     except (URLError, OSError):
         return None
-
-
-def of_session(leader: int) -> dict[int, str]:
-    """The processes of a session, with what they are."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == leader and fields[0] != "Z":
-                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")[:120]
-        except OSError:
-            continue
-    return found

@@ -182,12 +182,26 @@ def ui(environment: dict[str, str], folder: Path) -> Iterator[Serving]:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Ctrl-C, as a terminal sends it to the whole group; whatever of the group is left is killed."""
+    """Ctrl-C, as a terminal sends it, which ends everything; whatever of the session is left is killed."""
     try:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
-            process.wait(timeout=30)
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=90)
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        for pid in of_session(process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.wait()
+
+
+def of_session(leader: int) -> dict[int, str]:
+    """The processes of a session, with what they are."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == leader and fields[0] != "Z":
+                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")[:120]
+        except OSError:
+            continue
+    return found
