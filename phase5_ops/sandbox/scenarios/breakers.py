@@ -1,9 +1,11 @@
 """Scenarios of section 2: circuit breakers."""
 
+from datetime import timedelta
 from typing import Any
 
 from phase5_ops.sandbox.scenarios.registry import CRM, ERROR, FAIL, INCONCLUSIVE, WARN, scenario
 from phase5_ops.sandbox.state import blueprint as bp
+from phase5_ops.sandbox.state.autonomy import record_change
 from phase5_ops.sandbox.state.blueprint import Blueprint
 
 
@@ -40,7 +42,8 @@ def _breaker_open_under_traffic(state: Blueprint) -> None:
 def _breaker_open_disabled(state: Blueprint) -> None:
     _breaker_open_under_traffic(state)
     for tenant in state.tenants:
-        tenant["disabled_action_types"] = ["CREATE_CRM_TASK"]
+        tenant |= {"execution_enabled": True, "disabled_action_types": ["CREATE_CRM_TASK"]}
+        record_change(state, tenant, state.now - timedelta(minutes=5))
 
 
 @scenario("breaker-half-open", "A breaker's probe is under way.", {})
