@@ -136,6 +136,7 @@ def test_an_hour_old_healthy_sandbox_is_healthy_and_nothing_is_read_twice_but_on
         "audit_export_is_whole",
         "executions_end",
         "calls_are_measured",
+        "alarms_would_have_fired",
     ]
     rows = [*(row.id for row in ROWS if not row.is_sign_off), *extra]
     with recorded_calls() as calls:
@@ -174,6 +175,7 @@ CALLS = {
     "BatchGetItem": 2,
     "BatchWriteItem": 19,
     "DeleteItem": 2,
+    "DescribeAlarmHistory": 1,
     "DescribeAlarms": 1,
     "DescribeBudgets": 1,
     "DescribeLogGroups": 1,
@@ -184,7 +186,7 @@ CALLS = {
     "GetDashboard": 1,
     "GetFunctionConfiguration": 6,
     "GetItem": 13,
-    "GetMetricData": 4,
+    "GetMetricData": 4 + 4,  # of the SLO summary, and of the replay of alarms
     "GetObject": 1,
     "GetSubscriptionAttributes": 1,
     "GetTopicAttributes": 1,

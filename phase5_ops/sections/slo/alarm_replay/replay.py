@@ -112,21 +112,30 @@ class _Replaying:
         return whole
 
     def _evaluated(self, span: Span) -> Iterator[tuple[int, int, str]]:
-        """(from, until, state) of each evaluation in a span, each until the next one."""
+        """(from, until, state) of what the evaluations in a span give, each until the state changes."""
         period = self._spec.period
         starts = range(-(-span[0] // period) * period, span[1] // period * period, period)
         few = self._few_samples(starts)
-        state = OK  # before the first evaluation that gives one
+        state, since = OK, None  # before the first evaluation that gives one
+        looked_at: tuple[bool, list[Breaching]] | None = None
+        at = 0
         for last, lines in self._ranges(starts):
-            low_samples = bool(few) and not few.isdisjoint(starts[last - self._looked_at + 1 : last + 1])
-            found = state_of_series(
-                evaluate_range(
-                    line, periods=self._n, to_alarm=self._m, treatment=self._spec.treat_missing, low_samples=low_samples
-                )
-                for line in lines
-            )
-            state = found or state
-            yield starts[last] + period, starts[last] + 2 * period, state
+            at = starts[last] + period
+            before, looked_at = looked_at, (not few.isdisjoint(starts[last - self._looked_at + 1 : last + 1]), lines)
+            if looked_at == before:
+                continue  # as most evaluations are of quiet periods
+            found = self._state(*looked_at) or state
+            if since is not None and found != state:
+                yield since, at, state
+            if since is None or found != state:
+                state, since = found, at
+        if since is not None:
+            yield since, at + period, state
+
+    def _state(self, low_samples: bool, lines: Sequence[Breaching]) -> str | None:
+        """The state that an evaluation gives; None where it keeps the one before."""
+        rule = {"periods": self._n, "to_alarm": self._m, "low_samples": low_samples}
+        return state_of_series(evaluate_range(line, treatment=self._spec.treat_missing, **rule) for line in lines)
 
     def _ranges(self, starts: range) -> Iterator[tuple[int, list[Breaching]]]:
         """For each evaluation the number of its newest period, and the range of periods of each time series."""
