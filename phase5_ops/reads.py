@@ -105,6 +105,11 @@ def whole(reads: Iterable[Read]) -> bool:
     return statuses == {ReadStatus.OK}
 
 
+def distinct(reads: Iterable[Read]) -> list[Read]:
+    """Of reads of the same that ended the same way, one each: evidence that is made of other evidence has its reads too."""
+    return list({(read.operation, read.resource, read.status, read.error): read for read in reads}.values())
+
+
 def read_findings(reads: Sequence[Read], *, ignoring: Iterable[str] = ()) -> list[Finding]:
     """Findings for every read that was not whole, and for a table without reads.
 

@@ -13,7 +13,7 @@ from phase5_ops.context import RunContext
 from phase5_ops.evidence.histories import RUN
 from phase5_ops.evidence.table import Tables
 from phase5_ops.orchestration.wiring import Evidence, Judging
-from phase5_ops.reads import Read, ReadCode, ReadStatus
+from phase5_ops.reads import Read, ReadCode, ReadStatus, distinct
 from phase5_ops.sections.slo.alarm_replay.codes import ReplayCode
 from phase5_ops.sections.slo.alarm_replay.evidence import (
     ALARM_REPLAY,
@@ -62,11 +62,11 @@ def gather_alarm_replay(run: RunContext, tables: Tables) -> AlarmReplays:
     counts, count_reads = counts_of(run, sets, now)
     reads = [*slo_alarms.reads, *count_reads]
     if _not_whole(reads):
-        return nothing_replayed(reads, now)
+        return nothing_replayed(distinct(reads), now)
     recorded, facts, data_reads = _recorded(run, slo_alarms, sets, counts, now)
     reads += data_reads
     if _not_whole(reads):
-        return nothing_replayed(reads, now)
+        return nothing_replayed(distinct(reads), now)
     alarms = watching(slo_alarms.rows)
     states, history_read = _states(run, slo_alarms, recorded.range.first)
     return alarm_replay_table(
@@ -77,7 +77,7 @@ def gather_alarm_replay(run: RunContext, tables: Tables) -> AlarmReplays:
         states,
         policy=settings.slo,
         facts=facts,
-        reads=[*reads, history_read],
+        reads=distinct([*reads, history_read]),
         observed_at=now,
     )
 

@@ -16,7 +16,7 @@ from phase5_ops.ccnative.registry import RegisteredTool, Registry
 from phase5_ops.clock import parse_iso
 from phase5_ops.cloudwatch.alarm_answers import Alarms, Topic
 from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable, filled
-from phase5_ops.reads import Read
+from phase5_ops.reads import Read, distinct
 from phase5_ops.sections.slo.alarms.composites import Composites
 from phase5_ops.sections.slo.alarms.description import account_of, alarm_columns, is_topic, names_in, queries_of
 from phase5_ops.sections.slo.alarms.model import AlarmError, AlarmSpec, Leaf, ToolTraffic, signal_of, tools_of
@@ -169,9 +169,8 @@ def slo_alarms_table(
         for found in listed or [{}]
     ]
     reads = [*registered_tools.reads, *tool_slo_summary.reads, *alarms.reads, *topic_reads]
-    unique = list({(read.operation, read.resource, read.status, read.error): read for read in reads}.values())
     table = SLO_ALARMS.gathered([*rows, *(SloAlarm(**columns) for columns in others)], AlarmFacts(namespace))
-    return table.with_reads(unique, observed_at)
+    return table.with_reads(distinct(reads), observed_at)
 
 
 def spec_of(row: SloAlarm) -> AlarmSpec:
