@@ -1,15 +1,12 @@
-"""SIGTERM, as a scheduler of containers sends it, to real processes: a check, a run worker of Dagster's, `phase5 ui`."""
+"""SIGTERM, as a scheduler of containers sends it, to real processes: a check, a run worker of Dagster's.
 
-import json
+`phase5 ui` gets it in the middle of a run at the end of `gate/test_end_to_end.py`.
+"""
+
 import os
-import signal
-import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import Request, urlopen
 
 import dagster as dg
 import pytest
@@ -24,7 +21,7 @@ from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.sandbox.state.platform_faults import PlatformFault
 from phase5_ops.settings import load_settings
 from phase5_ops_tests.commands.test_ends import canaries
-from phase5_ops_tests.gate.serving import COMMAND, ended, of_session, until
+from phase5_ops_tests.gate.serving import COMMAND, ended, until
 from phase5_ops_tests.gate.warm_processes import Command
 
 pytestmark = pytest.mark.slow(30)
@@ -78,53 +75,3 @@ def test_a_run_worker_that_is_told_to_end_gives_back_what_it_holds_and_its_run_i
         assert ended(process, 60).code == 0
         nothing_is_held(sandbox)
         assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
-
-
-def test_a_ui_that_is_told_to_end_in_the_middle_of_a_run_ends_with_it_and_with_every_other_process(sandbox, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with (tmp_path / "said").open("w") as said:
-        ui = subprocess.Popen([*COMMAND, "ui", "--port", str(port)], stdout=said, stderr=said, start_new_session=True)
-    try:
-        until("the UI serves", lambda: served(port), 120)
-        place = until("the code location is loaded", lambda: loaded(port), 120)
-        selected = [{"path": [name]} for name in evidence_for({"3.3"})]
-        launched = graphql(port, LAUNCH, {**place, "pipelineName": READINESS_JOB, "assetSelection": selected})["launchRun"]
-        until("the run follows its canary", lambda: is_followed(sandbox), 120)
-        ui.terminate()
-        assert ui.wait(90) == 0
-        assert of_session(ui.pid) == {}
-        nothing_is_held(sandbox)
-        with open_dagster(prepare_state_folder(load_settings().state_dir)) as instance:
-            assert instance.get_run_by_id(launched["run"]["runId"]).status is dg.DagsterRunStatus.FAILURE
-    finally:
-        for pid in of_session(ui.pid):
-            os.kill(pid, signal.SIGKILL)
-
-
-LAUNCH = """mutation($selector: JobOrPipelineSelector!) {
-  launchRun(executionParams: {selector: $selector, runConfigData: {}}) { ... on LaunchRunSuccess { run { runId } } }
-}"""
-PLACES = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
-
-
-def graphql(port: int, query: str, selector: dict | None = None) -> dict:
-    asked = json.dumps({"query": query, "variables": {"selector": selector}}).encode()
-    request = Request(f"http://127.0.0.1:{port}/graphql", asked, {"Content-Type": "application/json"})
-    with urlopen(request, timeout=60) as answer:
-        return json.load(answer)["data"]
-
-
-def loaded(port: int) -> dict[str, str] | None:
-    """Where the jobs are, once they are."""
-    found = graphql(port, PLACES)["repositoriesOrError"].get("nodes") or [None]
-    return found[0] and {"repositoryLocationName": found[0]["location"]["name"], "repositoryName": found[0]["name"]}
-
-
-def served(port: int) -> bool | None:
-    try:
-        with urlopen(f"http://127.0.0.1:{port}/server_info", timeout=5) as answer:
-            return answer.status == 200
-    except (URLError, OSError):
-        return None

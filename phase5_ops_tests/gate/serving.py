@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,9 @@ SIGNER_ROLE = "arn:aws:iam::123456789012:role/phase5-signer-x"
 _TICKS = """{instigationStateOrError(instigationSelector: {
   repositoryLocationName: "%s", repositoryName: "__repository__", name: "%s"
 }) {... on InstigationState {ticks(limit: 500) {tickId status skipReason runIds}}}}"""
+_LAUNCH = """mutation($selector: JobOrPipelineSelector!) {
+  launchRun(executionParams: {selector: $selector, runConfigData: {}}) { ... on LaunchRunSuccess { run { runId } } }
+}"""
 _RUNS = """{runsOrError(filter: {pipelineName: "%s"}) {... on Runs {results {runId status}}}}"""
 
 
@@ -61,6 +64,7 @@ class Serving:
     port: int
     folder: Path
     ui: "subprocess.Popen[bytes]"
+    sandbox: Sandbox | None = None
     location: str = "phase5_ops"
     commands: list[Started] = field(default_factory=list)
 
@@ -124,6 +128,12 @@ class Serving:
         """The processes of the UI: its own, and those that it started or that were started by them."""
         return [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if _session_of(folder) == self.ui.pid]
 
+    def launch(self, job: str, assets: Collection[str]) -> str:
+        """Launches a run for these assets, as the UI does; its id."""
+        place = {"repositoryLocationName": self.location, "repositoryName": "__repository__", "pipelineName": job}
+        selector = {**place, "assetSelection": [{"path": [name]} for name in assets]}
+        return self.graphql(_LAUNCH, selector=selector)["launchRun"]["run"]["runId"]
+
     def runs(self, job: str) -> list[dict[str, str]]:
         return self.graphql(_RUNS % job)["runsOrError"]["results"]
 
@@ -154,6 +164,7 @@ def serving(scenario: str, folder: Path, **settings: str) -> Iterator[Serving]:
     with Sandbox(scenario) as sandbox:
         environment = {**os.environ, **sandbox.exports(), **settings, "PHASE5_STATE_DIR": str(folder / "state")}
         with ui(environment, folder) as running:
+            running.sandbox = sandbox
             yield running
 
 

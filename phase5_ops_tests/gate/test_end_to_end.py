@@ -1,16 +1,22 @@
 """From a registration to the promotion under a real `dagster dev`: closed by a fault, cured, signed, promoted once, verified.
 
-Then it is told to end by SIGTERM, as a scheduler of containers sends it.
+Then it is told to end by SIGTERM, as a scheduler of containers sends it, in the middle of a run.
 """
 
 import json
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from phase5_ops.build import evidence_for
+from phase5_ops.commands.state_folder import open_dagster, prepare_state_folder
+from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state.items import Fate
 from phase5_ops.sandbox.scenarios.catalogue import named
+from phase5_ops.sandbox.state.platform_faults import PlatformFault
+from phase5_ops_tests.commands.test_terminated import is_followed, nothing_is_held
 from phase5_ops_tests.gate.serving import Serving, ended, serving, until
 
 pytestmark = pytest.mark.slow(200)
@@ -32,6 +38,7 @@ def system(tmp_path, monkeypatch):
         "PHASE5_FLOW__TICK_SECONDS": "5",
         "PHASE5_FLOW__ATTEMPT_MINUTES": "60",
         "PHASE5_PROBES__RUNS_PER_HOUR": "100",
+        "PHASE5_PROBES__FOLLOW_SECONDS": "600",
         "PHASE5_PROMOTION__TARGET": "ssm",
         "PHASE5_PROMOTION__SSM_PARAMETER": TARGET,
     }
@@ -90,9 +97,14 @@ def test_a_fault_closes_with_its_reason_and_the_release_after_it_is_promoted_onc
     unnamed = system.phase5(*given, environment=offline)
     assert (unnamed.code, "give --environment sandbox" in unnamed.err) == (3, True), unnamed
 
-    # told to end, it ends with its daemon and every other process
+    # told to end in the middle of a run, it ends with it, with its daemon and with every other process
+    system.sandbox.platform_faults.add(PlatformFault.REPLAY_NEVER_FINISHES)
+    run_id = system.launch(READINESS_JOB, evidence_for({"3.3"}))
+    until("the run follows its canary", lambda: is_followed(system.sandbox), PATIENCE)
     assert len(system.processes()) >= 4
     system.ui.terminate()
-    assert system.ui.wait(60) == 0
-    until("every process of the UI has ended", lambda: None if system.processes() else True, 30)
-    assert "Traceback" not in (tmp_path / "ui.log").read_text()
+    assert system.ui.wait(90) == 0
+    assert system.processes() == []
+    nothing_is_held(system.sandbox)
+    with open_dagster(prepare_state_folder(tmp_path / "state")) as instance:
+        assert instance.get_run_by_id(run_id).status is dg.DagsterRunStatus.FAILURE
