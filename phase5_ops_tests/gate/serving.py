@@ -126,7 +126,7 @@ class Serving:
 
     def processes(self) -> list[int]:
         """The processes of the UI: its own, and those that it started or that were started by them."""
-        return [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if _session_of(folder) == self.ui.pid]
+        return _processes_of(self.ui.pid)
 
     def launch(self, job: str, assets: Collection[str]) -> str:
         """Launches a run for these assets, as the UI does; its id."""
@@ -147,6 +147,10 @@ def ended(process: Started, seconds: float = 600) -> Ended:
         out, err = process.communicate()
         raise AssertionError(f"not over after {seconds:g} s: {process.args}\n{out}\n{err}") from None
     return Ended(process.returncode, out, err)
+
+
+def _processes_of(session: int) -> list[int]:
+    return [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if _session_of(folder) == session]
 
 
 def _session_of(process: Path) -> int | None:
@@ -199,20 +203,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
             process.send_signal(signal.SIGINT)
             process.wait(timeout=90)
     finally:
-        for pid in of_session(process.pid):
+        for pid in _processes_of(process.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
-
-
-def of_session(leader: int) -> dict[int, str]:
-    """The processes of a session, with what they are."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == leader and fields[0] != "Z":
-                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")[:120]
-        except OSError:
-            continue
-    return found
