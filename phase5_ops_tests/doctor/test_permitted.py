@@ -10,6 +10,8 @@ from phase5_ops.gate.inputs.install_check import InstallOutcome
 from phase5_ops.permissions.purposes import Purpose, policy_for
 from phase5_ops_tests.doctor.conftest import ACCOUNT, given, said
 from phase5_ops_tests.gate.people import Desk
+from phase5_ops_tests.permissions.iam_evaluation import granting
+from phase5_ops_tests.permissions.iam_requests import IamRequest
 
 OK, UNKNOWN, PROBLEM = InstallOutcome.OK, InstallOutcome.UNKNOWN, InstallOutcome.PROBLEM
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/ops/phase5-daemon"
@@ -17,16 +19,25 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/ops/phase5-daemon"
 
 @pytest.fixture
 def refused(desk: Desk, monkeypatch) -> set[str]:
-    """Actions that IAM refuses to the role; moto has no simulation."""
+    """Actions that the role's policies leave out of those that are printed; IAM weighs the others as they say.
+
+    moto has no simulation: the evaluator of the printed policies answers in its place.
+    """
     refused: set[str] = set()
     desk.session.client("iam").create_role(RoleName="phase5-daemon", Path="/ops/", AssumeRolePolicyDocument="{}")
+    purposes = (Purpose.readiness, Purpose.gate)
 
     def simulate(self):
         asked = self._get_params()
-        results = [
-            {"EvalActionName": name, "EvalDecision": "implicitDeny" if name in refused else "allowed"}
-            for name in asked["ActionNames"]
-        ]
+        settings = desk.settings.model_copy(update={"evidence_s3_uri": "s3://kept/phase5"})
+        attached = [each for purpose in purposes for each in policy_for(purpose, settings)["Statement"]]
+        context = {each["ContextKeyName"]: tuple(each["ContextKeyValues"]) for each in asked.get("ContextEntries") or ()}
+        results = []
+        for name in asked["ActionNames"]:
+            allowed = name not in refused and all(
+                granting(IamRequest(name, arn, context), attached) for arn in asked["ResourceArns"]
+            )
+            results.append({"EvalActionName": name, "EvalDecision": "allowed" if allowed else "implicitDeny"})
         calls.append(asked)
         return ActionResult({"EvaluationResults": results, "IsTruncated": False})
 

@@ -1,7 +1,7 @@
-"""moto's KMS, corrected where it differs from AWS: Sign and Verify by digest, the limit on a message, the key of a public key.
+"""moto's KMS, corrected where it differs from AWS: Sign and Verify by digest, the limit on a message, dry runs, key ids.
 
 moto 5.2.5 hashes a digest once more, so that what it signs does not verify anywhere else, and takes a RAW message of any length.
-It answers GetPublicKey with the key's id, where AWS gives its ARN. See
+It carries out a dry run. It answers GetPublicKey with the key's id, where AWS gives its ARN. See
 https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html and API_GetPublicKey.html. Tests fail once moto does it right.
 """
 
@@ -40,24 +40,31 @@ def installed() -> Iterator[None]:
 def _sign(self: Any) -> str:  # noqa: ANN401 - moto's response object
     message = _message(self)
     if self._get_param("MessageType") != DIGEST:
-        return MOTOS_OWN["sign"](self)
+        return _unless_dry(self, MOTOS_OWN["sign"](self))
     key, algorithm = _key(self, message)
     signature = key.private_key.private_key.sign(message, ECDSA(Prehashed(_HASHES[algorithm]())))
     answer = {"KeyId": key.arn, "Signature": base64.b64encode(signature).decode(), "SigningAlgorithm": algorithm}
-    return json.dumps(answer)
+    return _unless_dry(self, json.dumps(answer))
 
 
 def _verify(self: Any) -> str:  # noqa: ANN401 - moto's response object
     message = _message(self)
     if self._get_param("MessageType") != DIGEST:
-        return MOTOS_OWN["verify"](self)
+        return _unless_dry(self, MOTOS_OWN["verify"](self))
     key, algorithm = _key(self, message)
     public = key.private_key.private_key.public_key()
     try:
         public.verify(_bytes(self._get_param("Signature")), message, ECDSA(Prehashed(_HASHES[algorithm]())))
     except InvalidSignature as error:
         raise JsonRESTError("KMSInvalidSignatureException", "") from error
-    return json.dumps({"KeyId": key.arn, "SignatureValid": True, "SigningAlgorithm": algorithm})
+    return _unless_dry(self, json.dumps({"KeyId": key.arn, "SignatureValid": True, "SigningAlgorithm": algorithm}))
+
+
+def _unless_dry(response: Any, answer: str) -> str:  # noqa: ANN401
+    """The answer; that of a dry run says only that there would be one. Here everybody may sign, so that it is the truth."""
+    if response._get_param("DryRun"):
+        raise JsonRESTError("DryRunOperationException", "The request would have succeeded, but the DryRun option is set.")
+    return answer
 
 
 def _get_public_key(self: Any) -> str:  # noqa: ANN401 - moto's response object

@@ -177,6 +177,17 @@ def test_moto_itself_still_hashes_a_digest_again(kms, p256):
         verifies(kms, p256, hashlib.sha256(b"hello").digest(), "DIGEST", signature)
 
 
+@pytest.mark.parametrize("kind", ["RAW", "DIGEST"])
+def test_a_dry_run_signs_nothing_and_moto_itself_still_signs(kms, p256, kind):
+    asked = {"KeyId": p256, "Message": b"x" * 32, "MessageType": kind, "SigningAlgorithm": ES256, "DryRun": True}
+    with pytest.raises(ClientError, match="DryRunOperationException"):
+        kms.sign(**asked)
+    with pytest.raises(ClientError, match="ValidationException"):
+        kms.sign(**{**asked, "Message": b"x" * 5000})
+    with patch.multiple(KmsResponse, **moto_kms.MOTOS_OWN):
+        assert kms.sign(**asked)["Signature"]
+
+
 def test_a_public_key_is_answered_with_the_arn_of_its_key_and_moto_itself_still_answers_the_id(kms, p256):
     arn = kms.describe_key(KeyId=p256)["KeyMetadata"]["Arn"]
     kms.create_alias(AliasName="alias/of-the-arn", TargetKeyId=p256)
