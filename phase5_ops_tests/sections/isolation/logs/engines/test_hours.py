@@ -18,6 +18,8 @@ from phase5_ops.sandbox.state.ordinary_logs import GROUP_PREFIX, logged
 from phase5_ops.sections.isolation.logs.assets import JUDGING, gather_log_scan
 from phase5_ops.sections.isolation.logs.engines import conditions
 from phase5_ops.sections.isolation.logs.engines.assets import HOURS_JOB
+from phase5_ops.sections.isolation.logs.engines.hours import _parts_in
+from phase5_ops.sections.isolation.logs.parts import LogPartUnreadable
 from phase5_ops.settings import ConfigurationError, Settings, load_settings
 from phase5_ops.verdict import Judgement
 from phase5_ops_tests.conftest import NOW, standing
@@ -206,3 +208,11 @@ def test_the_engine_is_no_part_of_the_policy(by_hours: Settings):
         return RunContext.policy_digest.func(open_run(settings, "run"))
 
     assert digest(by_hours) == digest(embedded(by_hours))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[", b"[" * 100_000, b"5\n", b'{"g": "x"}\n', b'{"g": 1e999}\n', b'{"g": -1}\nabc', b"{}\nabc"]
+)
+def test_an_hour_that_does_not_name_its_parts_is_unreadable(content: bytes):
+    with pytest.raises(LogPartUnreadable):
+        _parts_in(content, 3)
