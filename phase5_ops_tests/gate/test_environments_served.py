@@ -25,7 +25,12 @@ PLATFORMS = {GOOD: "healthy", BAD: "breaker-open-under-traffic"}
 DIGEST = "sha256:" + "a" * 64
 NAME = "r-1"
 PATIENCE = 240  # seconds; each step takes some ten on an idle machine
-FURTHER = {"flow": {"tick_seconds": 5, "attempt_minutes": 60}, "non_production_environments": [*PLATFORMS]}
+FURTHER = {
+    "flow": {"tick_seconds": 5, "attempt_minutes": 60},
+    "non_production_environments": [*PLATFORMS],
+    # its link to the embedded S3 is taken for one in an environment with the sandbox's name alone
+    "gate": {"extra_checks_warn_only": ["audit_export_is_whole"]},
+}
 
 
 def role_of(environment: str) -> str:
