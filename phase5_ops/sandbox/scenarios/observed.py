@@ -94,9 +94,10 @@ def _leave_the_breaker_half_open(state: Blueprint) -> None:
 
 
 def _start_no_replay(state: Blueprint) -> None:
-    """Every replay was requested, and no rule delivers REPLAY_REQUESTED to anything."""
+    """Every replay was requested, and no rule delivers REPLAY_REQUESTED to anything; older attempts have expired."""
     replayed = {entry["traceId"] for entry in state.items[LEDGER] if entry["eventType"] == "REPLAY_STARTED"}
     state.items[LEDGER] = [entry for entry in state.items[LEDGER] if entry["traceId"] not in replayed]
+    state.items[ATTEMPTS] = [each for each in state.items[ATTEMPTS] if each["trace_id"] not in replayed]
 
 
 def _leave_attempts_running(state: Blueprint) -> None:
