@@ -129,5 +129,5 @@ def test_the_guide_is_followed_to_the_first_readiness_run(start: Callable[[str],
     code, said = phase5("doctor --format json")
     assert code == 1
     wrong = {each["part"] for each in json.loads(said)["checks"] if each["outcome"] in ("problem", "unknown")}
-    # of the stack these are the daemon, which does not run here, and what a sandbox does not have: permissions and dry runs
-    assert wrong == {"Dagster", "gate", "permissions", "keys"}
+    # of the stack these are the daemon, which does not run here, and what a sandbox does not have: permissions
+    assert wrong == {"Dagster", "gate", "permissions"}

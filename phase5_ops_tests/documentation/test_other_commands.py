@@ -67,6 +67,7 @@ RUN_BY = {
 }
 _INSTALLED = "an installation from a registry, which .ci/run does as well"
 _BUILT = "no image is built here; deploy/test_image.py has hadolint read the Dockerfile, and runs what starts in it"
+_SERVED = "gate/test_environments_served.py runs it as `phase5 ui` starts it"
 #: Command -> why no test runs it, and what does.
 NOT_RUN = {
     f"{INSTALL} -q --no-compile -c constraints.txt -e '.[sandbox]' && .venv/bin/phase5 demo --no-ui": _INSTALLED,
@@ -86,7 +87,11 @@ NOT_RUN = {
     " --from 2026-11-23-00:00 --to 2026-11-23-23:00 --noprompt": (
         "a daemon launches its runs; sections/isolation/logs/engines/test_hours.py makes such runs"
     ),
+    "dagster-daemon run -w $DAGSTER_HOME/workspace.yaml": _SERVED,
+    "dagster-webserver -w $DAGSTER_HOME/workspace.yaml": _SERVED,
+    "dagster code-server start -m phase5_ops.definitions -a NAME": "test_definitions.py loads the module by this attribute",
     "dagster dev": "gate/test_end_to_end.py runs it as `phase5 ui` starts it",
+    "python -m phase5_ops_tests.documentation.case_study": "a whole run; documentation/test_case_study.py compares the page",
     "python -m phase5_ops_tests.documentation.screenshots": "some four minutes of a browser, which is not everywhere",
 }
 
@@ -211,9 +216,15 @@ def exported() -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize(("document", "variables"), exported().items(), ids=lambda each: each if isinstance(each, str) else "")
-def test_variables_that_examples_set_are_settings_that_take_these_values(document: str, variables: dict[str, str], monkeypatch):
+def test_variables_that_examples_set_are_settings_that_take_these_values(
+    document: str, variables: dict[str, str], monkeypatch, tmp_path
+):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+    if file := variables.get("PHASE5_CONFIG"):
+        example = (ROOT / "deploy" / file).read_text(encoding="utf-8")
+        (tmp_path / file).write_text(re.sub(r"<([a-z-]+)>", r"\1.example", example), encoding="utf-8")
+        monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GATE_WEBHOOK_SECRET", "s")
     load_settings()
     assert any(name.startswith("PHASE5_") for name in variables)

@@ -33,6 +33,7 @@ def test_each_table_has_a_preview_of_its_own_columns_that_also_fits_an_empty_one
 def test_tables_that_a_picture_helps_with_have_one():
     assert {name for name, preview in PREVIEWS.items() if preview.picture is not None} == {
         "tool_slo_summary",
+        "alarm_replay",
         "breaker_snapshot",
         "replay_audit",
         "isolation_harness",

@@ -59,7 +59,7 @@ _WORKED_A_TICK = 10  # candidates that are looked at, some 0.05 s each
 _CLOSED_A_TICK = 25  # superseded or unlisted, two writes each
 _CHECKS = {row.id: row.check for row in ALL_CHECKS if not row.is_sign_off}
 _LONGEST_REASON, _LONGEST_LINE = 8000, 300  # characters
-_SHOWN = 25  # blockers of a candidate in the skip reason
+_SHOWN = 40  # blockers of a candidate in the skip reason: more than there are rows
 _OBSERVED_EVERY = timedelta(minutes=5)  # how often what is deployed is looked at for its record
 
 

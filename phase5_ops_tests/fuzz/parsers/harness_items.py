@@ -96,6 +96,7 @@ def fuzz(data: bytes) -> None:
     run = SimpleNamespace(
         reader=_Reader(items),
         run_id="run",
+        shared={},
         now=lambda: NOW,
         settings=SimpleNamespace(tables=Tables(), isolation=IsolationPolicy(), probes=ProbePolicy()),
     )
