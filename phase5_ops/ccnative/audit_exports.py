@@ -10,6 +10,7 @@ from typing import Any
 
 from phase5_ops.ccnative.attributes import shown
 from phase5_ops.input_files.json_text import json_value
+from phase5_ops.input_files.written_twice import distinct
 
 #: Attributes that are the table's own and no part of an entry; an export need not have them.
 KEYS = frozenset({"pk", "sk", "gsi1pk", "gsi1sk", "gsi2pk", "gsi2sk"})
@@ -26,7 +27,7 @@ def entries_of_export(text: str) -> list[Mapping[str, Any]]:
         MalformedExport: the file is no such export.
     """
     try:
-        value = json_value(text)
+        value = json_value(text, pairs=distinct)
     except ValueError as error:
         raise MalformedExport(f"no JSON: {error}") from error
     if not isinstance(value, list):
@@ -54,7 +55,9 @@ def _same(held: Any, exported: Any) -> bool:  # noqa: ANN401 - DynamoDB JSON, pl
     if kind == "N":
         return isinstance(exported, int | float) and not isinstance(exported, bool) and _decimal(exported) == _decimal(bare)
     if kind in ("SS", "NS"):
-        return isinstance(exported, list) and sorted(map(str, bare)) == sorted(map(str, exported))
+        if not isinstance(exported, list) or len(bare) != len(exported):
+            return False
+        return all(any(_same({kind[0]: one}, other) for other in exported) for one in bare)  # a set has nothing twice
     if kind == "NULL":
         return exported is None
     return kind in ("S", "BOOL") and type(exported) is type(bare) and exported == bare

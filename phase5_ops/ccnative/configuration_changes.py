@@ -230,7 +230,8 @@ class ChangeEntry:
         if self.tenant != record.tenant or self.event not in events[record.kind]:
             return False
         if self.named_sk is not None:
-            return self.named_sk == record.sk and self.named_pk in (None, record.pk)
+            whose = self.account == record.account if self.named_pk is None else self.named_pk == record.pk
+            return self.named_sk == record.sk and whose
         if self.named_pk is not None:
             return self.named_pk == record.pk and record.sk == ""
         if record.kind is ConfigurationKind.KILL_SWITCHES:

@@ -27,16 +27,25 @@ def serve(command: Sequence[str], environment: Mapping[str, str], *, ending_seco
     Raises:
         KeyboardInterrupt: a second signal came; all of them were killed.
     """
-    before = signal.signal(signal.SIGHUP, signal.default_int_handler)
-    process = subprocess.Popen(command, env=environment, process_group=0)
+    came = list[int]()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, lambda number, _: came.append(number))
+    process = subprocess.Popen(command, env=environment, process_group=0)  # a signal meanwhile must not leave the group alone
     try:
         with suppress(KeyboardInterrupt):
-            process.wait()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, before[number])
+            if before[signal.SIGHUP] is not signal.SIG_IGN:
+                signal.signal(signal.SIGHUP, signal.default_int_handler)
+            if not came:
+                process.wait()
         return _ended(process, ending_seconds)
     finally:
         _signal(process.pid, signal.SIGKILL)
         process.wait()
-        signal.signal(signal.SIGHUP, before)
+        signal.signal(signal.SIGHUP, before[signal.SIGHUP])
 
 
 def _ended(process: "subprocess.Popen[bytes]", seconds: float) -> bool:

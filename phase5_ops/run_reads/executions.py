@@ -21,6 +21,7 @@ from phase5_ops.ccnative.executions.stored import (
 from phase5_ops.ccnative.ledger_window import Window, read_from
 from phase5_ops.context import RunContext
 from phase5_ops.reads import Read, ReadStatus
+from phase5_ops.run_reads.ledger import latest_entry
 
 _ATTEMPTS, _OUTCOMES = "run_reads/attempts", "run_reads/outcomes"  # keys in `run.shared`
 
@@ -36,7 +37,7 @@ def kept_from(run: RunContext) -> int:
 def offer_outcomes(run: RunContext, items: Iterable[object], read: Read) -> None:
     """Keeps what these outcomes, all of the table, tell of executions; unless not all of them could be read."""
     if read.status is ReadStatus.OK:
-        found = outcomes(run.settings.tables.execution_outcomes, kept_from(run))
+        found = outcomes(run.settings.tables.execution_outcomes, kept_from(run), latest_entry(run))
         found.take(items)
         run.shared[_OUTCOMES] = (found, read)
 
@@ -47,7 +48,7 @@ def outcomes_of(run: RunContext) -> tuple[StoredExecutions, Read]:
         kept: tuple[StoredExecutions, Read] = run.shared.pop(_OUTCOMES)
         return kept
     table = run.settings.tables.execution_outcomes
-    found = outcomes(table, kept_from(run))
+    found = outcomes(table, kept_from(run), latest_entry(run))
     return found, scan_pages(run.reader, table, found.take, attributes=OUTCOME_ATTRIBUTES)
 
 
@@ -56,7 +57,7 @@ def older_outcomes(run: RunContext, keys: Sequence[Key]) -> tuple[StoredExecutio
     table = run.settings.tables.execution_outcomes
     wanted = {(partition_key(tenant, account), f"{OUTCOME_PREFIX}{intent}") for tenant, account, intent in keys}
     items, reads = get_items(run.reader, table, wanted, [name for name in OUTCOME_ATTRIBUTES if name not in ("pk", "sk")])
-    found = outcomes(table, 0)
+    found = outcomes(table, 0, latest_entry(run))
     found.take(items)
     return found, reads
 
@@ -69,7 +70,7 @@ def read_attempts(
     `seconds`: see `scan_pages`.
     """
     table = run.settings.tables.execution_attempts
-    found = attempts(table, kept_from(run))
+    found = attempts(table, kept_from(run), latest_entry(run))
 
     def take(page: Page) -> None:
         also(page)
@@ -88,5 +89,5 @@ def attempts_of(run: RunContext) -> tuple[StoredExecutions, Read]:
         kept: tuple[StoredExecutions, Read] = run.shared.pop(_ATTEMPTS)
         return kept
     table = run.settings.tables.execution_attempts
-    found = attempts(table, kept_from(run))
+    found = attempts(table, kept_from(run), latest_entry(run))
     return found, scan_pages(run.reader, table, found.take, attributes=ATTEMPT_ATTRIBUTES)

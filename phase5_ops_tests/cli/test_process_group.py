@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from phase5_ops.cli.process_group import serve
 from phase5_ops_tests.gate.serving import until
 from phase5_ops_tests.places import ROOT
 
@@ -114,3 +115,27 @@ def test_what_takes_too_long_is_killed(served):
     process.terminate()
     assert process.communicate(timeout=30)[0] == "killed\n"
     assert not is_alive(worker)
+
+
+def test_a_signal_while_the_group_is_started_ends_it_and_one_that_is_ignored_does_not(monkeypatch):
+    """Ignored: by nohup, a hang-up."""
+    started = []
+
+    class Told(subprocess.Popen):
+        def __init__(self, *arguments: object, **more: object) -> None:
+            super().__init__(*arguments, **more)
+            started.append(self)
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(subprocess, "Popen", Told)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert serve([sys.executable, "-c", "import time; time.sleep(600)"], dict(os.environ), ending_seconds=30)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert started[0].returncode is not None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -25,6 +25,7 @@ from phase5_ops.ccnative.attributes import (
 from phase5_ops.ccnative.executions.records import ATTEMPT_PREFIX, FAILED, OUTCOME_PREFIX, RUNNING, SUCCEEDED, partition_key
 from phase5_ops.ccnative.executions.trails import MALFORMED_KEPT
 from phase5_ops.ccnative.executions.usage import UNKNOWN_TOOL
+from phase5_ops.ccnative.ledger import stamp_of
 from phase5_ops.ccnative.names import canonical_tool
 from phase5_ops.clock import epoch_milliseconds
 
@@ -100,6 +101,7 @@ class StoredExecutions:
     malformed: list[MalformedRecord] = field(default_factory=list)
     malformed_count: int = 0
     items: int = 0
+    latest: int | None = None
 
     def take(self, items: Iterable[object]) -> None:
         """Takes the items of one page, DynamoDB JSON."""
@@ -113,6 +115,9 @@ class StoredExecutions:
     def _add(self, item: Mapping[str, Any]) -> None:
         key = self._key(item)
         stored = _stored(item, self.prefix, key)
+        if self.latest is not None and stored.at > self.latest:
+            name = "started_at" if self.prefix == ATTEMPT_PREFIX else "completed_at"
+            raise AttributeProblem(name, f"ahead of the clock: {stamp_of(stored.at)}")
         if stored.at >= self.since:
             self.by_intent[key] = stored
 
@@ -159,11 +164,11 @@ def _stored(item: Mapping[str, Any], prefix: str, key: Key) -> Stored:
     return Stored(trace, status, count, at, known, refused, own)
 
 
-def attempts(table: str, since: int) -> StoredExecutions:
+def attempts(table: str, since: int, latest: int | None = None) -> StoredExecutions:
     """Of a table of attempts, none taken yet."""
-    return StoredExecutions(table, ATTEMPT_PREFIX, since)
+    return StoredExecutions(table, ATTEMPT_PREFIX, since, latest=latest)
 
 
-def outcomes(table: str, since: int) -> StoredExecutions:
+def outcomes(table: str, since: int, latest: int | None = None) -> StoredExecutions:
     """Of a table of outcomes, none taken yet."""
-    return StoredExecutions(table, OUTCOME_PREFIX, since)
+    return StoredExecutions(table, OUTCOME_PREFIX, since, latest=latest)

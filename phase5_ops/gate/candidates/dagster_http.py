@@ -105,7 +105,7 @@ class DagsterWebserver:
             WebserverError: there is none that is external, has the environment's releases as partitions, and is not another's.
         """
         others: list[str] = []
-        for names in (DagsterNames(), DagsterNames(self._environment)):
+        for names in (DagsterNames(self._environment), DagsterNames()):
             path = names.path(candidates.ASSET)
             node = self._asset(path, _QUERY)
             if node is None:

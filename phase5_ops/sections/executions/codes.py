@@ -33,8 +33,8 @@ class ExecutionCode(FindingCodes):
     )
     ATTEMPT_MISSING = FindingCode(
         Verdict.FAIL,
-        "An execution began so shortly ago that its attempt cannot have expired, and there is none: the intent is not locked and"
-        " can be executed twice.",
+        "An execution began so shortly ago that its attempt cannot have expired, and there is none, or only that of an earlier"
+        " execution: the intent is not locked and can be executed twice.",
         "Look at who removed the item, and at the starter: it takes the lock before anything else.",
     )
     EXECUTION_ENDED_TWICE = FindingCode(

@@ -190,12 +190,13 @@ def execution_outcomes(
     counts: Counter[str] = Counter()
     rows: list[ExecutionRow] = []
     calls = ToolCalls(calls_since, span.until, policy)
+    strays = _strays(records)
     for trace, trail in _executions(records):
         key = (trail.tenant, trail.account, trail.intent)
         began = _began(trail, trace, key, records)
         if began is None or began < span.start:
             continue
-        if trail.tenant in test_tenants:
+        if trail.tenant in test_tenants and not trail.notes and trace not in strays:
             counts["test"] += 1
         elif max(began, *_ends(trail, trace, records.outcome_of(key))) > span.until:
             counts["young"] += 1
@@ -203,6 +204,7 @@ def execution_outcomes(
             counts["executions"] += 1
             calls.add(trail, records.outcome_of(key))
             row = _row(trace, trail, key, records, began=began, until=span.until, policy=policy)
+            row.notes.extend(strays.get(trace, ()))
             if _plainly_whole(row):
                 counts["whole"] += 1
             else:
@@ -237,6 +239,19 @@ def _executions(records: Records) -> Iterator[tuple[str, Trail]]:
             if each.trace not in seen and (trail is None or trail.first is None):
                 seen.add(each.trace)
                 yield each.trace, trail or Trail(tenant, account, intent)
+
+
+def _strays(records: Records) -> dict[str, list[str]]:
+    """By trace, the outcomes and attempts that name it and are of another intent than its execution."""
+    found: dict[str, list[str]] = {}
+    owners: dict[str, Key] = {}
+    for name, stored in (("outcome", records.outcomes), ("attempt", records.attempts)):
+        for key, each in stored.by_intent.items():
+            trail = records.trails.by_trace.get(each.trace)
+            owner = (trail.tenant, trail.account, trail.intent) if trail else owners.setdefault(each.trace, key)
+            if key != owner:
+                found.setdefault(each.trace, []).append(f"the {name} of {key[0]}/{key[1]} {key[2]} names its trace")
+    return found
 
 
 def _began(trail: Trail, trace: str, key: Key, records: Records) -> int | None:
@@ -285,7 +300,11 @@ def _row(
         attempt_due=began + policy.time_limit_ms > until,
         outcome_due=last + OUTCOME_KEPT_DAYS * 86_400_000 > until,
         ledger_unreadable=trace in records.trails.unreadable,
-        notes=[*trail.notes, *_owner_notes({"outcome": outcome, "attempt": attempt}, trace, key)],
+        notes=[
+            *trail.notes,
+            *_no_tool(trail, outcome, trace),
+            *_owner_notes({"outcome": outcome, "attempt": attempt}, trace, key),
+        ],
     )
 
 
@@ -294,6 +313,11 @@ def _whose(stored: Stored | None, trace: str, key: Key, of: StoredExecutions, *,
     if stored is None:
         return UNREADABLE if key in of.unreadable else NONE
     return OWN if stored.trace == trace else EARLIER if stored.at <= before else LATER
+
+
+def _no_tool(trail: Trail, outcome: Stored | None, trace: str) -> Iterator[str]:
+    if trail.reported and outcome is not None and outcome.trace == trace and not outcome.tool:
+        yield "its tool reported how it ended, and its outcome names no tool"
 
 
 def _owner_notes(items: Mapping[str, Stored | None], trace: str, key: Key) -> Iterator[str]:

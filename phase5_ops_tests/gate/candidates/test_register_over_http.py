@@ -622,7 +622,7 @@ ANOTHER = {"partition": "r-1", "metadataEntries": [{"label": "digest", "text": D
         ("asset", node("AssetNotFoundError"), "there is no such asset; nothing was posted"),
         ("asset", node(isExecutable=True), "it is no external asset; nothing was posted"),
         ("asset", node(isExecutable=None), "it is no external asset; nothing was posted"),
-        ("asset", node(partitionDefinition=None), "its partitions are not releases; nothing was posted"),
+        ("asset", node(partitionDefinition=None), "its partitions are not releases_production; nothing was posted"),
         ("asset", node(partitionDefinition={"name": "days"}), "its partitions are not releases"),
         ("asset", node("PythonError"), "JSON of another shape"),
         ("asset", {}, "JSON of another shape"),

@@ -117,8 +117,9 @@ class Platform:
         """What is gathered of it."""
         window = Window.before(NOW, ReplayPolicy())
         since = read_from(window, ReplayPolicy())
-        trails = ExecutionTrails(LEDGER, epoch_ms(iso(NOW + timedelta(minutes=5))))
-        records = Records(trails, outcomes(OUTCOMES, since), attempts(ATTEMPTS, since))
+        latest = epoch_ms(iso(NOW + timedelta(minutes=5)))
+        trails = ExecutionTrails(LEDGER, latest)
+        records = Records(trails, outcomes(OUTCOMES, since, latest), attempts(ATTEMPTS, since, latest))
         for each in self.executions:
             for entry in each.entries:
                 records.trails.take(dynamodb(entry))

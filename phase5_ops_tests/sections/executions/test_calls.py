@@ -271,3 +271,12 @@ def test_every_way_to_add_one_record_turns_the_check_on_ends_and_more_data_point
     changed.calls[stranger.outcome["tool_name"].rsplit("___")[-1], NOW - timedelta(hours=6)] += 1
     changed.calls[NOTE, NOW - timedelta(hours=6)] += 1
     assert (changed.ends().verdict, changed.measures().verdict) == (Verdict.PASS, Verdict.PASS)
+
+
+def test_an_unmeasured_call_elsewhere_excuses_no_hidden_failure():
+    ok, failed = [Execution(n, timedelta(hours=n)) for n in range(1, 9)], Execution(50, timedelta(hours=10), status="FAILED")
+    platform = Platform.of(*ok, failed, policy=ExecutionPolicy(max_unmeasured_share=0.2))
+    del platform.calls[NOTE, ok[0].measured_at]
+    platform.errors.clear()
+    platform.calls[NOTE, failed.measured_at] += 1
+    assert codes(platform.measures()) == ["failure_measured_as_success"]

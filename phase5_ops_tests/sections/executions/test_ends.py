@@ -266,3 +266,37 @@ def test_what_is_not_listed_is_counted(monkeypatch):
     assert found.facts["execution_left_nothing"] == 8
     assert found.facts["malformed_records"] == 5
     assert found.facts["executions"] == 10
+
+
+def test_an_outcome_or_attempt_that_names_the_trace_of_another_intent_is_found():
+    for table_, name, prefix in ((OUTCOMES, "outcome", "OUTCOME#"), (ATTEMPTS, "attempt", "EXECUTION#")):
+        one = Execution(1, timedelta(minutes=30))
+        platform = Platform.of(one)
+        platform.items[table_] = [dynamodb({**getattr(one, name), "sk": prefix + "ai_ghost"})]
+        assert codes(platform.ends()) == ["execution_records_disagree"]
+
+
+def test_an_execution_beside_the_attempt_of_an_earlier_one_never_took_the_lock():
+    first = Execution(1, timedelta(minutes=50))
+    second = Execution(2, timedelta(minutes=30), intent=first.intent)
+    second.outcome = second.attempt = None
+    assert codes(Platform.of(first, second).ends()) == ["attempt_missing"]
+
+
+def test_an_outcome_ahead_of_the_clock_is_malformed_and_not_young():
+    one = Execution(3)
+    one.end = None
+    one.outcome["completed_at"] = "2099-01-01T00:00:00.000Z"
+    assert codes(Platform.of(Execution(1), one).ends()) == ["execution_record_malformed"]
+
+
+def test_an_entry_of_a_test_tenant_does_not_take_a_customers_execution_away():
+    one = Execution(5)
+    one.start["tenantId"] = TEST_TENANT
+    assert "execution_records_disagree" in codes(Platform.of(Execution(1), one).ends())
+
+
+def test_a_tool_that_reported_and_has_no_name_is_found():
+    one = Execution(2)
+    one.outcome["tool_name"] = "unknown"
+    assert codes(Platform.of(Execution(1), one).ends()) == ["execution_records_disagree"]

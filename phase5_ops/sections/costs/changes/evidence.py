@@ -89,7 +89,9 @@ Changes = GatheredTable[RecordedChange, ChangeFacts]
 
 def nobody(text: str | None, policy: ChangePolicy) -> bool:
     """True for a text by which nobody can be asked: it says nothing, or is one of the policy's names."""
-    return names_nobody(text) or visible(text or "").casefold() in {name.casefold() for name in policy.nobody}
+    said = visible(text or "").casefold()
+    names = {name.casefold() for name in policy.nobody}
+    return names_nobody(text) or said in names or said.partition("@")[0].strip(" .[]()") in names
 
 
 def events_of(policy: ChangePolicy) -> dict[ConfigurationKind, frozenset[str]]:

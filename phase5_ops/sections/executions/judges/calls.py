@@ -150,7 +150,11 @@ class _Compared:
     @property
     def hidden(self) -> int:
         """How many failures are successes in the metrics: one that was not measured at all is none."""
-        return max(0, self.hidden_spans.total() - self.unmeasured)
+        excused = sum(
+            min(count, sum(few for (begin, end), few in self.missing.items() if begin <= last and first <= end))
+            for (first, last), count in self.hidden_spans.items()
+        )
+        return self.hidden_spans.total() - min(self.unmeasured, excused)
 
 
 def _compared(spans: Sequence[CallSpan], calls: Windows, errors: Windows) -> _Compared:

@@ -13,7 +13,7 @@ from phase5_ops.ccnative.ledger import epoch_ms, stamp_of
 from phase5_ops.policy import ExecutionPolicy
 from phase5_ops.reads import read_findings, whole
 from phase5_ops.sections.executions.codes import ExecutionCode
-from phase5_ops.sections.executions.evidence import LATER, NONE, OWN, UNREADABLE, ExecutionRow, Executions, differences
+from phase5_ops.sections.executions.evidence import EARLIER, LATER, NONE, OWN, UNREADABLE, ExecutionRow, Executions, differences
 from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, Judgement, conclude
 
 #: Findings of one code that a judgement lists; the facts count them all.
@@ -128,7 +128,10 @@ class _Case:
         if self._outcomes and row.outcome_due and row.outcome in (NONE, LATER):
             seen = "none" if row.outcome == NONE else f"only that of a later execution, {stamp_of(row.outcome_ms or 0)}"
             yield ExecutionCode.OUTCOME_MISSING, f"outcome {row.end_status} beside {row.end}", seen
-        if self._attempts and row.attempt_due and row.attempt == NONE:
+        if self._attempts and row.attempt == EARLIER:
+            seen = "that of an earlier execution: this one never took the lock"
+            yield ExecutionCode.ATTEMPT_MISSING, "an attempt of its own, or of an execution after it", seen
+        elif self._attempts and row.attempt_due and row.attempt == NONE:
             yield ExecutionCode.ATTEMPT_MISSING, f"an attempt, which is kept for more than {self._minutes:g} min", "none"
 
 

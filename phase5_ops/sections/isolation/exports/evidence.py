@@ -57,8 +57,16 @@ AuditExport = GatheredTable[ExportedEntry, ExportFacts]
 
 
 def compared_entries(items: Iterable[Mapping[str, Any]], exported: Sequence[Mapping[str, Any]]) -> list[ExportedEntry]:
-    """Each entry of the ledger (DynamoDB JSON) or of the file, compared; in order of time, then of id."""
-    held = {key_text(item, "entryId"): item for item in items}
+    """Each entry of the ledger (DynamoDB JSON) or of the file, compared; in order of time, then of id.
+
+    Of an id that two entries of the ledger have it cannot be told which one the file has: `entryId` differs.
+    """
+    held: dict[str, Mapping[str, Any]] = {}
+    twice = set[str]()
+    for one in items:
+        name = key_text(one, "entryId")
+        twice |= {name} & held.keys()
+        held[name] = one
     times = Counter(str(entry["entryId"]) for entry in exported)
     found: dict[str, list[Mapping[str, Any]]] = {}
     for entry in exported:
@@ -76,7 +84,11 @@ def compared_entries(items: Iterable[Mapping[str, Any]], exported: Sequence[Mapp
                 (foreign or [_text(first, "tenantId") if entries else key_text(item or {}, "tenantId")])[0],
                 item is not None,
                 times[entry_id],
-                sorted({name for each in entries for name in differing(item, each)}) if item is not None else [],
+                sorted(
+                    {name for each in entries for name in differing(item, each)} | ({"entryId"} if entry_id in twice else set())
+                )
+                if item is not None
+                else [],
             )
         )
     return sorted(rows, key=lambda row: (row.timestamp, row.entry_id))

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from phase5_ops.aws.ledger import read_spans
 from phase5_ops.aws.pace import growing_pauses
@@ -55,8 +55,10 @@ LEASE_USER = "audit-export"
 #: The period ends so long ago: what is being written now is not in it, and indexes have what is.
 _SETTLED = timedelta(seconds=60)
 _PATH = "/audit/exports"
-_EXPORT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+#: As the platform makes it; what names a tenant, a kind of item or nothing is none.
+_EXPORT_ID = re.compile(r"exp-[A-Za-z0-9_-]{8,124}")
 _S3_HOST = re.compile(r"([a-z0-9][a-z0-9.-]*\.)?s3([.-][a-z0-9-]+){0,3}\.amazonaws\.com(\.cn)?")
+_SIGNED = {"X-Amz-Signature", "Signature"}  # of versions 4 and 2
 _HTTPS = 443
 _SHOWN = 200
 
@@ -210,9 +212,10 @@ class _Asking:
         began, (since, until) = time.monotonic(), period
         body = {"from": iso(since), "to": iso(until), "format": "json"}
         told = self._ask(client, Request("POST", _PATH, headers=[*headers, ("Content-Type", JSON)], body=body))
-        self.export_id = str(told.get("export_id"))
+        said = told.get("export_id")
+        self.export_id = said if isinstance(said, str) else ""
         if not _EXPORT_ID.fullmatch(self.export_id):
-            raise self._stopped(ExportCode.EXPORT_REFUSED, "an export_id", f"{told.get('export_id')!r}")
+            raise self._stopped(ExportCode.EXPORT_REFUSED, "an export_id", f"{said!r}")
         own_work.note_export(self.run, self.export_id)
         for pause in growing_pauses():
             told = self._ask(client, Request("GET", f"{_PATH}/{self.export_id}", headers=headers))
@@ -300,8 +303,11 @@ def checked_link(url: object, endpoint: str, other_tenant: str) -> tuple[SplitRe
     where = f"{parts.scheme}://{host}" + (f":{port}" if port else "")
     embedded = host in LOOPBACK_HOSTS and (parts.scheme, parts.netloc) == (own.scheme, own.netloc)
     in_s3 = parts.scheme == "https" and port in (None, _HTTPS) and _S3_HOST.fullmatch(host) is not None
+    signed = _SIGNED & {name for name, _ in parse_qsl(parts.query)}
     if parts.username is not None or parts.password is not None or not (embedded or in_s3):
         return None, f"a link to {where}"
+    if in_s3 and not signed:
+        return None, f"a link to {where} without a signature, which anybody could follow"
     if other_tenant in unquote(parts.path).split("/"):
         return None, f"a file of {other_tenant}"
     return parts, None

@@ -227,7 +227,8 @@ class _HarnessCollecting:
             found,
             scope,
             other_test_tenant=targets.tenant_b,
-            own_ids=_other_canaries(found, scope) | own_work.exports_of(self.run),
+            own_ids=_other_canaries(found, scope),
+            exports=own_work.exports_of(self.run),
         )
         for entry in self.context.get("tables", ()):
             how = "compared whole" if entry["whole"] else "compared by the test tenants' partitions and the execution's ids only"

@@ -120,7 +120,12 @@ def exception_rows() -> list[HarnessRow]:
 
 
 def footprint(
-    images: Iterable[TableImage], scope: ExecutionScope, *, other_test_tenant: str, own_ids: Iterable[str] = ()
+    images: Iterable[TableImage],
+    scope: ExecutionScope,
+    *,
+    other_test_tenant: str,
+    own_ids: Iterable[str] = (),
+    exports: Iterable[str] = (),
 ) -> list[HarnessRow]:
     """A row for every key, in tables and indexes, of every item that the execution wrote, changed or removed.
 
@@ -130,16 +135,17 @@ def footprint(
         other_test_tenant: tenant B: nothing may change there between the two readings, whatever the item mentions.
         own_ids: ids of other canaries and probes of this run; items that mention one of them but nothing of this execution
             are set aside and counted, and the section that made them judges them.
+        exports: ids of audit exports of this run, which the platform chose: the same, under tenant A's keys alone.
     """
-    others = tuple(own_ids)
+    others, exported = tuple(own_ids), tuple(exports)
     rows: list[HarnessRow] = []
     for image in images:
-        rows += _table_footprint(image, scope, other_test_tenant, others)
+        rows += _table_footprint(image, scope, other_test_tenant, others, exported)
     return rows
 
 
 def _table_footprint(
-    image: TableImage, scope: ExecutionScope, other_test_tenant: str, others: tuple[str, ...]
+    image: TableImage, scope: ExecutionScope, other_test_tenant: str, others: tuple[str, ...], exports: tuple[str, ...]
 ) -> Iterator[HarnessRow]:
     before, after = (
         {shown_key(image.keys.key, plain_item(item)): item for item in items} for items in (image.before, image.after)
@@ -154,7 +160,8 @@ def _table_footprint(
         judged = judge_key(image.keys.name, "", _texts(image.keys.key, plain), scope)
         # while this run holds the lease, nobody else writes under the test tenants' keys
         of_tests = judged.scope is KeyScope.OWN or (judged.scope is KeyScope.FOREIGN and judged.tenant == other_test_tenant)
-        if mentions(plain, scope.execution_ids) or (of_tests and not mentions(plain, others)):
+        ours = mentions(plain, others) or (judged.scope is KeyScope.OWN and mentions(plain, exports))
+        if mentions(plain, scope.execution_ids) or (of_tests and not ours):
             yield from item_rows(image.keys, plain, scope, operation=operation)
         elif of_tests:
             reason = "belongs to another canary or probe of this run"

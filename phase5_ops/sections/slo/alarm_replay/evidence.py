@@ -19,7 +19,7 @@ from phase5_ops.sections.slo.alarm_replay.plan import Watching
 from phase5_ops.sections.slo.alarm_replay.recorded_metrics import RecordedMetrics
 from phase5_ops.sections.slo.alarm_replay.recorded_states import Differences, Recorded, differences
 from phase5_ops.sections.slo.alarm_replay.replay import ReplayedStates, replay
-from phase5_ops.sections.slo.alarm_replay.timeline import Span, overlaps
+from phase5_ops.sections.slo.alarm_replay.timeline import Span, merged, overlaps
 from phase5_ops.sections.slo.alarms.evidence import SloAlarm, SloAlarms
 from phase5_ops.sections.slo.alarms.judge import required_rows
 
@@ -206,10 +206,15 @@ class _Replayed:
         until = breach.end + self.window
         shown: dict[str, Any] = {"start": iso_of(breach.start), "told": None, "late_seconds": None, "seconds": None, "why": ""}
         near = [each for each in self.firings if overlaps((each.start, each.end), (breach.start, until))]
+        edges = {first for first, _ in self.replay.timeline.known}  # in ALARM then: since when is not known
         told = [
             (each.told, each)
             for each in near
-            if each.told is not None and each.told < until and self._began_with_a_breach(each, breach)
+            if each.told is not None
+            and each.told <= self.end
+            and each.told < until
+            and each.start not in edges
+            and self._began_with_a_breach(each, breach)
         ]
         if told:
             at, firing = min(told, key=lambda pair: pair[0])
@@ -217,6 +222,8 @@ class _Replayed:
             seconds = min(firing.end, self.end) - firing.start
             return shown | {"outcome": CAUGHT, "told": iso_of(at), "late_seconds": at - breach.start, "seconds": seconds}
         why = self.replay.problem or next((each.why for each in near if not each.known), "")
+        if not why and any(each.start in edges and each.start >= breach.start - self.looks_back for each in near):
+            why = "it was in ALARM as what is known of it begins"
         if not why and not self.replay.timeline.knows(breach.start, min(until, self.end)):
             why = "the metrics of that time cannot be had by its period any more"
         if why:
@@ -226,7 +233,11 @@ class _Replayed:
 
     def _began_with_a_breach(self, firing: Firing, breach: Breach) -> bool:
         """Whether it went into ALARM because of this breach, or of another from which on it stayed in ALARM."""
-        return firing.start >= breach.start - self.looks_back or self.of_a_breach((firing.start, firing.start + 1))
+        if firing.start >= breach.start - self.looks_back:
+            return True
+        began = firing.start - self.looks_back, firing.start + 1
+        together = merged(self.missed, self.looks_back)  # between others the alarm should have been OK again
+        return any(overlaps(span, began) and overlaps(span, (breach.start, breach.end)) for span in together)
 
 
 def _row(tool: str, signal: str, shown: list[dict[str, Any]], breaches: Sequence[Breach], alarm: _Replayed) -> AlarmReplay:

@@ -53,6 +53,7 @@ class _Way:
     actions: Sequence[str]
     suppressor: str | None = None
     wait: int = 0
+    extension: int = 0
 
 
 class Notifying:
@@ -81,6 +82,7 @@ class Notifying:
                 parent["actions"],
                 parent["suppressor"],
                 int(parent["suppressor_wait"] or 0),
+                int(parent.get("suppressor_extension") or 0),
             )
             for parent in filled(row.parents or [])
             if parent["actions"]
@@ -135,7 +137,7 @@ class Notifying:
             return WhyNotKnown(f"whether {way.suppressor} suppressed the actions of {way.name} is not known")
         holding = [each for each in timeline.firing if overlaps(each, (firing[0], acts + 1))]
         if holding:
-            acts = holding[-1][1]
+            acts = holding[-1][1] + way.extension
         held_back = f"{way.suppressor} suppressed the actions of {way.name}" if holding else f"{way.name} waited {way.wait} s"
         return acts if acts < firing[1] else held_back
 

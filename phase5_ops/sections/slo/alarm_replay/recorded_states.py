@@ -98,10 +98,12 @@ def differences(recorded: Recorded, replayed: Timeline, slack: int) -> Differenc
         and replayed.knows(span[0] - slack, span[1] + slack)
         and not any(overlaps(_wider(span, slack), other) for other in replayed.firing)
     ]
+    end = max((piece.end for piece in recorded.timeline.pieces), default=recorded.since)
     absent = [
         span
-        for span in replayed.firing
-        if recorded.timeline.knows(span[0] - slack, span[1] + slack)
+        for span in replayed.firing  # also one that goes on: CloudWatch has had time enough
+        if span[0] + slack <= end
+        and recorded.timeline.knows(span[0] - slack, min(span[1] + slack, end))
         and not any(overlaps(_wider(span, slack), other) for other in recorded.timeline.firing)
     ]
     return Differences(unexplained, absent)

@@ -114,6 +114,7 @@ class Composites:
             "suppressor": suppressor_name,
             "suppressor_state": self._states.get(suppressor_name) if suppressor_name else None,
             "suppressor_wait": raw.get("ActionsSuppressorWaitPeriod") if suppressor_name else None,
+            "suppressor_extension": raw.get("ActionsSuppressorExtensionPeriod") if suppressor_name else None,
             "suppressed_by": raw.get("ActionsSuppressedBy"),
             "state": raw.get("StateValue"),
             "rule": raw.get("AlarmRule"),

@@ -98,7 +98,24 @@ def test_event_types_of_the_platforms_own_are_settings():
 
 
 @pytest.mark.parametrize(
-    "name", ["unknown", "", " ", "System", "SYSTEM ", "n/a", "anonymous", "api", "null", "\u200b", None, "root"]
+    "name",
+    [
+        "unknown",
+        "",
+        " ",
+        "System",
+        "SYSTEM ",
+        "n/a",
+        "anonymous",
+        "api",
+        "null",
+        "\u200b",
+        None,
+        "root",
+        "system@corp.example",
+        "[system]",
+        "root.",
+    ],
 )
 def test_nobody_is_named_by_such_names(name):
     platform = Platform()
@@ -274,3 +291,11 @@ def test_people_see_changes_without_an_entry_first():
     first = PREVIEW.worst_first(table.frame).iloc[0]
     assert first["tenant"] == "zeta"
     assert PREVIEW.figures(table)["changes_without_entry"] == 1
+
+
+@pytest.mark.parametrize("record", [MODE, BUDGET])
+def test_a_sort_key_alone_is_of_the_account_that_the_entry_names(record):
+    platform = Platform()
+    _, entry = platform.changed(record)
+    entry |= {"accountId": "another", "data": {"sk": record["sk"], "changed_by": WHO, "reason": "why not"}}
+    assert platform.codes() == ["change_not_audited"]

@@ -1,5 +1,6 @@
 """audit_export_is_whole: what a file is compared with, and what the judge makes of it; without a platform."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -162,12 +163,12 @@ HERE = "http://127.0.0.1:5000"
     "url",
     [
         S3,
-        "https://s3.us-west-2.amazonaws.com/bucket/key?x=1",
-        "https://s3.amazonaws.com/bucket/key",
-        "https://b.s3-us-west-2.amazonaws.com/key",
-        "https://b.s3.dualstack.us-west-2.amazonaws.com/key",
-        "https://b.s3.cn-north-1.amazonaws.com.cn/key",
-        "https://b.s3.us-west-2.amazonaws.com:443/key",
+        "https://s3.us-west-2.amazonaws.com/bucket/key?Signature=1",
+        "https://s3.amazonaws.com/bucket/key?X-Amz-Signature=1",
+        "https://b.s3-us-west-2.amazonaws.com/key?X-Amz-Signature=1",
+        "https://b.s3.dualstack.us-west-2.amazonaws.com/key?X-Amz-Signature=1",
+        "https://b.s3.cn-north-1.amazonaws.com.cn/key?X-Amz-Signature=1",
+        "https://b.s3.us-west-2.amazonaws.com:443/key?X-Amz-Signature=1",
         f"{HERE}/bucket/key?X-Amz-Signature=1",
     ],
 )
@@ -197,6 +198,7 @@ def test_links_to_s3_and_to_the_embedded_aws_are_followed(url):
         "//s3.amazonaws.com/key",
         "https://[::1",
         "https://s3.amazonaws.com:99999/key",
+        S3.partition("?")[0],  # anybody could follow it
         S3.replace("canary-a", "canary-b"),
         S3.replace("canary-a", "canary%2Db"),
     ],
@@ -226,3 +228,31 @@ def test_the_table_is_kept_whole_and_shows_what_is_missing_first(tmp_path):
     kept = assert_kept(table(held(ENTRIES), [exported(entry) for entry in ENTRIES[1:]]), tmp_path)
     assert PREVIEW.worst_first(kept.frame).iloc[0]["entry_id"] == ENTRIES[0]["entryId"]
     assert PREVIEW.figures(kept)["entries_missing"] == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace('"data":', '"data": {"secret": "of another"}, "data":', 1),  # the last of two would count
+        lambda text: text.replace('"attempt_count": 1', '"attempt_count": "1"', 1),
+    ],
+)
+def test_a_file_that_can_be_read_in_two_ways_or_says_it_otherwise_does_not_pass(change):
+    text = change(json.dumps([exported(entry) for entry in ENTRIES]))
+    try:
+        file = entries_of_export(text)
+    except MalformedExport:
+        return
+    assert judged(held(ENTRIES), file).verdict is Verdict.FAIL
+
+
+def test_of_two_entries_with_one_id_the_file_cannot_have_both():
+    items = [*held(ENTRIES), held([ENTRIES[0] | {"sk": "ENTRY#later", "data": {"other": 1}}])[0]]
+    for file in (ENTRIES, [*ENTRIES[1:], ENTRIES[0] | {"data": {"other": 1}}]):
+        assert judged(items, [exported(each) for each in file]).verdict is Verdict.FAIL
+
+
+def test_sets_are_compared_by_what_they_hold():
+    assert differing({"tags": {"NS": ["1", "2.0"]}}, {"tags": [2, 1]}) == []
+    assert differing({"tags": {"SS": ["1", "2"]}}, {"tags": [1, 2]}) == ["tags"]
+    assert differing({"tags": {"SS": ["1", "2"]}}, {"tags": ["1", "1"]}) == ["tags"]

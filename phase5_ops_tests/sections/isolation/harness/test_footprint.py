@@ -234,3 +234,11 @@ def test_a_healthy_execution_is_clean_whatever_the_tenants_are_called(tenant, ot
     reported = {row.codes for row in rows(written(tenant), scope=of)}
     slash_only = all("/" not in name for name in (tenant, *others))
     assert reported <= {()} or not slash_only
+
+
+def test_what_an_export_leaves_is_set_aside_under_its_own_tenant_alone():
+    def record(tenant: str) -> dict:
+        return {"cc-native-audit-export": [{"pk": f"TENANT#{tenant}", "sk": "EXPORT#exp-abcdefgh", "tenant_id": A}]}
+
+    assert {row.result for row in rows(record(A), exports=["exp-abcdefgh"])} == {Result.SET_ASIDE}
+    assert ("audit-export", "foreign_key_written") in found(record(B), exports=["exp-abcdefgh"])

@@ -153,3 +153,16 @@ def test_a_finding_names_the_breach_the_alarm_and_the_reason():
     assert finding.expected == "an alarm that tells people of what lasts longer than 15 min"
     assert finding.seen == f"30 min long, 600 of 1,800 calls bad; {NAME}: it stays out of ALARM"
     assert "alarm/" in finding.link
+
+
+def test_an_alarm_that_should_be_firing_now_and_is_not_did_not_fire():
+    alarm = errors(**CONFIGURED)
+    for until in (0, 10):
+        recording = Recording().usual().calls(range(OUTAGE, until, -5), failed=100)
+        assert codes(judge(table(recording, alarm, items=[]))) == {"did_not_fire": "FAIL"}
+    assert codes(judge(table(Recording().usual().calls([20, 15, 10, 5], failed=100), alarm, items=[]))) == {}
+
+
+def test_an_alarm_that_never_leaves_alarm_catches_only_what_began_it():
+    recording = outage().calls([2870], failed=5)
+    assert codes(judge(table(recording, errors(Threshold=-1))))["breach_not_caught"] == "FAIL"

@@ -57,7 +57,7 @@ OTHER = {"AlarmName": "other", "DatapointsToAlarm": 3}  # of the same tool: it f
         ([ALONE], {"composites": [composite(f'ALARM("{NAME}"')]}, ("not_known", "cannot be read")),
         # the composite waits for its suppressor, which does not come, comes in time, or is not known
         ([ALONE, errors(**OTHER, Threshold=99)], {"composites": [composite(**suppressed_by("other", 240))]}, ("caught", 9)),
-        ([ALONE, errors(**OTHER)], {"composites": [composite(**suppressed_by("other", 900))]}, ("caught", 35)),
+        ([ALONE, errors(**OTHER)], {"composites": [composite(**suppressed_by("other", 900))]}, ("caught", 36)),
         ([ALONE], {"composites": [composite(**suppressed_by("cpu"))]}, ("not_known", "whether cpu suppressed")),
         # a mute rule: over before, over while it fires, over when it has ended; one that cannot be read
         ([errors()], {"mutes": [mute(OUTAGE + 180, 2)]}, ("caught", 5)),
