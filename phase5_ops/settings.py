@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import cache
 from itertools import takewhile
@@ -472,9 +473,13 @@ class _FileSource(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         """The settings that the file gives, or nothing where no file is named."""
         try:
-            return dict(_config().entry(self.current_state.get("environment")))
+            return dict((_BEING_LOADED.get() or _config()).entry(self.current_state.get("environment")))
         except NoConfig as error:
             raise ConfigurationError(f"{CONFIG_VARIABLE}={os.environ[CONFIG_VARIABLE]}: {error}") from error
+
+
+#: What `load_settings` has read of the file, for the source: read twice, it could be a list the one time and none the other.
+_BEING_LOADED: ContextVar[ConfigFile | None] = ContextVar("file of the settings that are being loaded", default=None)
 
 
 def _config() -> ConfigFile:
@@ -536,11 +541,13 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - values of any
             none is chosen.
     """
     _check_names(os.environ)
+    config = _config()
+    loading = _BEING_LOADED.set(config)
     try:
         settings = Settings(**{name: value for name, value in overrides.items() if value is not None})
-        settings._listed = listed_environments() is not None
+        settings._listed = config.environments is not None
     except ValidationError as error:
-        file = _given_file(overrides.get("environment"))
+        file = _given_file(overrides.get("environment"), config)
         refused = [_refused(problem, file) for problem in error.errors(include_url=False, include_input=False)]
         raise ConfigurationError("invalid settings: " + "; ".join(dict.fromkeys(refused))) from error
     except UnicodeEncodeError as error:  # of a choice, which pydantic writes into its refusal
@@ -552,6 +559,8 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - values of any
         field = re.search(r'field "(\w+)"', str(error))
         name = f"{ENV_PREFIX}{field.group(1).upper()}" if field else "a setting"
         raise ConfigurationError(f"invalid settings: {name}: not valid JSON ({error.__cause__})") from error
+    finally:
+        _BEING_LOADED.reset(loading)
     return settings
 
 
@@ -579,13 +588,13 @@ def refuse_variables_of_one() -> None:
         )
 
 
-def _given_file(environment: object) -> str | None:
+def _given_file(environment: object, config: ConfigFile) -> str | None:
     """The file of settings as messages name it, with the entry that was chosen of a list; None where no file is named."""
     file = os.environ.get(CONFIG_VARIABLE)
     if not file:
         return None
     chosen = environment or os.environ.get(f"{ENV_PREFIX}ENVIRONMENT")
-    entry = f", entry {printable(str(chosen))}" if listed_environments() else ""
+    entry = f", entry {printable(str(chosen))}" if config.environments else ""
     return f"{CONFIG_VARIABLE}={file}{entry}"
 
 

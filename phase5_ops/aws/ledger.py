@@ -82,7 +82,7 @@ def read_window(
         since: `ENTRY#<timestamp>`. There is no upper bound, so that entries stamped ahead of the clock are seen too.
         take: called with one item in DynamoDB JSON at a time, never by two threads at once.
     """
-    common = {"TableName": table, "ConsistentRead": True, "ReturnConsumedCapacity": "TOTAL"}
+    common = _whole_reading(table)
     if plan.method == "query":
         requests = [
             (
@@ -102,22 +102,13 @@ def read_window(
             [{"Segment": part, "TotalSegments": plan.segments} for part in range(plan.segments)] if plan.segments > 1 else [{}]
         )
         requests = [("scan", f"{table} segment {number}", {**filtered, **part}) for number, part in enumerate(parts)]
-    lock, units = threading.Lock(), [0.0]
 
-    def consume(page: Mapping[str, Any]) -> None:
-        with lock:
-            units[0] += (page.get("ConsumedCapacity") or {}).get("CapacityUnits", 0)
-            for item in page.get("Items") or []:
-                take(item)
+    def take_each(items: list[dict[str, Any]]) -> None:
+        for item in items:
+            take(item)
 
-    def read(request: tuple[str, str, dict[str, Any]]) -> Read:
-        operation, resource, params = request
-        return reader.paginate("dynamodb", operation, resource, consume=consume, **params).read
-
-    reads = _in_parallel(read, requests)
-    if reads:
-        reader.meter.add(reads[0].operation, units=units[0])
-    return merged(reads, table), units[0]
+    reads, units = _read_pages(reader, requests, take_each)
+    return merged(reads, table), units
 
 
 def read_spans(
@@ -131,28 +122,49 @@ def read_spans(
         spans: (partition key, least sort key, greatest sort key).
         take: called with the items of a page in DynamoDB JSON, never by two threads at once.
     """
-    lock = threading.Lock()
+    requests = [
+        (
+            "query",
+            f"{table} {partition}",
+            {
+                **_whole_reading(table),
+                "KeyConditionExpression": "pk = :pk AND sk BETWEEN :least AND :greatest",
+                "ExpressionAttributeValues": {":pk": {"S": partition}, ":least": {"S": least}, ":greatest": {"S": greatest}},
+            },
+        )
+        for partition, least, greatest in spans
+    ]
+    reads, _ = _read_pages(reader, requests, take)
+    return merged(reads, table)
+
+
+#: Operation, what it reads for messages, parameters.
+_Request = tuple[str, str, dict[str, Any]]
+
+
+def _whole_reading(table: str) -> dict[str, Any]:
+    return {"TableName": table, "ConsistentRead": True, "ReturnConsumedCapacity": "TOTAL"}
+
+
+def _read_pages(
+    reader: AwsReader, requests: Sequence[_Request], take: Callable[[list[dict[str, Any]]], None]
+) -> tuple[list[Read], float]:
+    """Passes each page's items of these requests, all of one operation, to `take`; returns the reads and the read units used."""
+    lock, units = threading.Lock(), [0.0]
 
     def consume(page: Mapping[str, Any]) -> None:
         with lock:
-            reader.meter.add("dynamodb:Query", units=(page.get("ConsumedCapacity") or {}).get("CapacityUnits", 0))
+            units[0] += (page.get("ConsumedCapacity") or {}).get("CapacityUnits", 0)
             take(page.get("Items") or [])
 
-    def read(span: tuple[str, str, str]) -> Read:
-        partition, least, greatest = span
-        return reader.paginate(
-            "dynamodb",
-            "query",
-            f"{table} {partition}",
-            consume=consume,
-            TableName=table,
-            ConsistentRead=True,
-            ReturnConsumedCapacity="TOTAL",
-            KeyConditionExpression="pk = :pk AND sk BETWEEN :least AND :greatest",
-            ExpressionAttributeValues={":pk": {"S": partition}, ":least": {"S": least}, ":greatest": {"S": greatest}},
-        ).read
+    def read(request: _Request) -> Read:
+        operation, resource, params = request
+        return reader.paginate("dynamodb", operation, resource, consume=consume, **params).read
 
-    return merged(_in_parallel(read, list(spans)), table)
+    reads = _in_parallel(read, requests)
+    if reads:
+        reader.meter.add(reads[0].operation, units=units[0])
+    return reads, units[0]
 
 
 def get_items(

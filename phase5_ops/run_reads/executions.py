@@ -34,10 +34,20 @@ def kept_from(run: RunContext) -> int:
     return read_from(Window.before(run.began, policy), policy)
 
 
+def _new_outcomes(run: RunContext) -> StoredExecutions:
+    """What is to take the outcomes."""
+    return outcomes(run.settings.tables.execution_outcomes, kept_from(run), latest_entry(run))
+
+
+def _new_attempts(run: RunContext) -> StoredExecutions:
+    """What is to take the attempts."""
+    return attempts(run.settings.tables.execution_attempts, kept_from(run), latest_entry(run))
+
+
 def offer_outcomes(run: RunContext, items: Iterable[object], read: Read) -> None:
     """Keeps what these outcomes, all of the table, tell of executions; unless not all of them could be read."""
     if read.status is ReadStatus.OK:
-        found = outcomes(run.settings.tables.execution_outcomes, kept_from(run), latest_entry(run))
+        found = _new_outcomes(run)
         found.take(items)
         run.shared[_OUTCOMES] = (found, read)
 
@@ -47,9 +57,8 @@ def outcomes_of(run: RunContext) -> tuple[StoredExecutions, Read]:
     if _OUTCOMES in run.shared:
         kept: tuple[StoredExecutions, Read] = run.shared.pop(_OUTCOMES)
         return kept
-    table = run.settings.tables.execution_outcomes
-    found = outcomes(table, kept_from(run), latest_entry(run))
-    return found, scan_pages(run.reader, table, found.take, attributes=OUTCOME_ATTRIBUTES)
+    found = _new_outcomes(run)
+    return found, scan_pages(run.reader, found.table, found.take, attributes=OUTCOME_ATTRIBUTES)
 
 
 def older_outcomes(run: RunContext, keys: Sequence[Key]) -> tuple[StoredExecutions, list[Read]]:
@@ -69,15 +78,14 @@ def read_attempts(
 
     `seconds`: see `scan_pages`.
     """
-    table = run.settings.tables.execution_attempts
-    found = attempts(table, kept_from(run), latest_entry(run))
+    found = _new_attempts(run)
 
     def take(page: Page) -> None:
         also(page)
         found.take(page)
 
     wanted = tuple(dict.fromkeys((*attributes, *ATTEMPT_ATTRIBUTES)))
-    read = scan_pages(run.reader, table, take, attributes=wanted, seconds=seconds)
+    read = scan_pages(run.reader, found.table, take, attributes=wanted, seconds=seconds)
     if read.status is ReadStatus.OK:
         run.shared[_ATTEMPTS] = (found, read)
     return read
@@ -88,6 +96,5 @@ def attempts_of(run: RunContext) -> tuple[StoredExecutions, Read]:
     if _ATTEMPTS in run.shared:
         kept: tuple[StoredExecutions, Read] = run.shared.pop(_ATTEMPTS)
         return kept
-    table = run.settings.tables.execution_attempts
-    found = attempts(table, kept_from(run), latest_entry(run))
-    return found, scan_pages(run.reader, table, found.take, attributes=ATTEMPT_ATTRIBUTES)
+    found = _new_attempts(run)
+    return found, scan_pages(run.reader, found.table, found.take, attributes=ATTEMPT_ATTRIBUTES)

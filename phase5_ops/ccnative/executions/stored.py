@@ -88,6 +88,7 @@ class StoredExecutions:
         table: its name, for malformed records.
         prefix: what sort keys begin with: `ATTEMPT_PREFIX` or `OUTCOME_PREFIX`.
         since: epoch ms; older items are left out.
+        latest: epoch ms; an item stamped later cannot have been written yet and is malformed. None where that is not known.
         by_intent: by tenant, account and intent.
         unreadable: intents of items that could not be read.
         items: how many were taken.
@@ -96,12 +97,12 @@ class StoredExecutions:
     table: str
     prefix: str
     since: int
+    latest: int | None = None
     by_intent: dict[Key, Stored] = field(default_factory=dict)
     unreadable: set[Key] = field(default_factory=set)
     malformed: list[MalformedRecord] = field(default_factory=list)
     malformed_count: int = 0
     items: int = 0
-    latest: int | None = None
 
     def take(self, items: Iterable[object]) -> None:
         """Takes the items of one page, DynamoDB JSON."""
@@ -166,9 +167,9 @@ def _stored(item: Mapping[str, Any], prefix: str, key: Key) -> Stored:
 
 def attempts(table: str, since: int, latest: int | None = None) -> StoredExecutions:
     """Of a table of attempts, none taken yet."""
-    return StoredExecutions(table, ATTEMPT_PREFIX, since, latest=latest)
+    return StoredExecutions(table, ATTEMPT_PREFIX, since, latest)
 
 
 def outcomes(table: str, since: int, latest: int | None = None) -> StoredExecutions:
     """Of a table of outcomes, none taken yet."""
-    return StoredExecutions(table, OUTCOME_PREFIX, since, latest=latest)
+    return StoredExecutions(table, OUTCOME_PREFIX, since, latest)

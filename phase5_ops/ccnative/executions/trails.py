@@ -79,6 +79,11 @@ class Trail:
         self.notes: tuple[str, ...] = ()
 
     @property
+    def key(self) -> tuple[str, str, str]:
+        """Tenant, account and intent."""
+        return self.tenant, self.account, self.intent
+
+    @property
     def first(self) -> int | None:
         """When it is known from: its start, else its end; None where only a replay's start was read."""
         return self.started if self.started is not None else self.ended
@@ -131,7 +136,7 @@ class ExecutionTrails:
         trail = self.by_trace.get(trace)
         if trail is None:
             trail = self.by_trace[trace] = Trail(tenant, account, intent)
-        if (tenant, account, intent) != (trail.tenant, trail.account, trail.intent):
+        if (tenant, account, intent) != trail.key:
             trail.note(f"{event} names {tenant}/{account} {intent}, another entry {trail.tenant}/{trail.account} {trail.intent}")
         if (partition := text(item, "pk")) != PARTITION_PREFIX + tenant:
             trail.note(f"{event} of {tenant} lies under {shown(partition)}")

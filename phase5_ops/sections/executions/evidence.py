@@ -164,13 +164,13 @@ def without_outcome(records: Records, span: Span, left_out: Collection[str]) -> 
     """Intents that were executed again in the window, so that their outcome may be older than it, and have none that was read."""
     return sorted(
         {
-            (trail.tenant, trail.account, trail.intent)
+            trail.key
             for trail in records.trails.by_trace.values()
             if (trail.replayed or (trail.start_count or 0) > 1 or not trail.starts)
             and trail.ended is not None
             and trail.ended >= span.start
             and trail.tenant not in left_out
-            and (trail.tenant, trail.account, trail.intent) not in records.outcomes.by_intent
+            and trail.key not in records.outcomes.by_intent
         }
     )
 
@@ -192,7 +192,7 @@ def execution_outcomes(
     calls = ToolCalls(calls_since, span.until, policy)
     strays = _strays(records)
     for trace, trail in _executions(records):
-        key = (trail.tenant, trail.account, trail.intent)
+        key = trail.key
         began = _began(trail, trace, key, records)
         if began is None or began < span.start:
             continue
@@ -203,8 +203,7 @@ def execution_outcomes(
         else:
             counts["executions"] += 1
             calls.add(trail, records.outcome_of(key))
-            row = _row(trace, trail, key, records, began=began, until=span.until, policy=policy)
-            row.notes.extend(strays.get(trace, ()))
+            row = _row(trace, trail, key, records, began=began, until=span.until, policy=policy, strays=strays.get(trace, ()))
             if _plainly_whole(row):
                 counts["whole"] += 1
             else:
@@ -248,7 +247,7 @@ def _strays(records: Records) -> dict[str, list[str]]:
     for name, stored in (("outcome", records.outcomes), ("attempt", records.attempts)):
         for key, each in stored.by_intent.items():
             trail = records.trails.by_trace.get(each.trace)
-            owner = (trail.tenant, trail.account, trail.intent) if trail else owners.setdefault(each.trace, key)
+            owner = trail.key if trail else owners.setdefault(each.trace, key)
             if key != owner:
                 found.setdefault(each.trace, []).append(f"the {name} of {key[0]}/{key[1]} {key[2]} names its trace")
     return found
@@ -272,7 +271,15 @@ def _ends(trail: Trail, trace: str, outcome: Stored | None) -> tuple[int, int]:
 
 
 def _row(
-    trace: str, trail: Trail, key: Key, records: Records, *, began: int, until: int, policy: ExecutionPolicy
+    trace: str,
+    trail: Trail,
+    key: Key,
+    records: Records,
+    *,
+    began: int,
+    until: int,
+    policy: ExecutionPolicy,
+    strays: Sequence[str],
 ) -> ExecutionRow:
     outcome, attempt = records.outcome_of(key), records.attempts.by_intent.get(key)
     last = trail.ended if trail.ended is not None else began
@@ -304,6 +311,7 @@ def _row(
             *trail.notes,
             *_no_tool(trail, outcome, trace),
             *_owner_notes({"outcome": outcome, "attempt": attempt}, trace, key),
+            *strays,
         ],
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Annotated, Any
 
 from phase5_ops.ccnative.metrics import CONNECTOR_DIMENSION, TOOL_DIMENSION
@@ -176,7 +177,7 @@ class _Missed:
     however_few: Sequence[Span]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Replayed:
     """All that is known of one alarm; `missed`: when a tool that it watches missed its SLO, `end`: evaluation time."""
 
@@ -197,6 +198,16 @@ class _Replayed:
         """Seconds before an evaluation that may bear on it."""
         return (self.row.period or 0) * ((self.row.evaluation_periods or 0) + EXTRA_PERIODS)
 
+    @cached_property
+    def _missed_together(self) -> list[Span]:
+        """When tools missed their SLO; between two of these the alarm should have been OK again."""
+        return merged(self.missed, self.looks_back)
+
+    @cached_property
+    def _edges(self) -> set[int]:
+        """When what is known of it begins: if it is in ALARM then, since when is not known."""
+        return {first for first, _ in self.replay.timeline.known}
+
     def of_a_breach(self, span: Span) -> bool:
         """Whether a time in ALARM can come of a time in which a tool missed its SLO."""
         return any(overlaps((span[0] - self.looks_back, span[1]), missed) for missed in self.missed)
@@ -206,14 +217,13 @@ class _Replayed:
         until = breach.end + self.window
         shown: dict[str, Any] = {"start": iso_of(breach.start), "told": None, "late_seconds": None, "seconds": None, "why": ""}
         near = [each for each in self.firings if overlaps((each.start, each.end), (breach.start, until))]
-        edges = {first for first, _ in self.replay.timeline.known}  # in ALARM then: since when is not known
         told = [
             (each.told, each)
             for each in near
             if each.told is not None
             and each.told <= self.end
             and each.told < until
-            and each.start not in edges
+            and each.start not in self._edges
             and self._began_with_a_breach(each, breach)
         ]
         if told:
@@ -222,7 +232,7 @@ class _Replayed:
             seconds = min(firing.end, self.end) - firing.start
             return shown | {"outcome": CAUGHT, "told": iso_of(at), "late_seconds": at - breach.start, "seconds": seconds}
         why = self.replay.problem or next((each.why for each in near if not each.known), "")
-        if not why and any(each.start in edges and each.start >= breach.start - self.looks_back for each in near):
+        if not why and any(each.start in self._edges and each.start >= breach.start - self.looks_back for each in near):
             why = "it was in ALARM as what is known of it begins"
         if not why and not self.replay.timeline.knows(breach.start, min(until, self.end)):
             why = "the metrics of that time cannot be had by its period any more"
@@ -236,8 +246,7 @@ class _Replayed:
         if firing.start >= breach.start - self.looks_back:
             return True
         began = firing.start - self.looks_back, firing.start + 1
-        together = merged(self.missed, self.looks_back)  # between others the alarm should have been OK again
-        return any(overlaps(span, began) and overlaps(span, (breach.start, breach.end)) for span in together)
+        return any(overlaps(span, began) and overlaps(span, (breach.start, breach.end)) for span in self._missed_together)
 
 
 def _row(tool: str, signal: str, shown: list[dict[str, Any]], breaches: Sequence[Breach], alarm: _Replayed) -> AlarmReplay:

@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from phase5_ops.cloudwatch.alarm_evaluation import ALARM
@@ -20,9 +21,9 @@ class StateSpan:
     state: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Timeline:
-    """The states of one alarm, oldest first."""
+    """The states of one alarm, oldest first; asked for each breach, so what is made of them is kept."""
 
     pieces: Sequence[StateSpan] = ()
 
@@ -36,12 +37,12 @@ class Timeline:
         """Whether the state is known at every moment from `start` to before `end`."""
         return any(first <= start and end <= last for first, last in self.known) or start >= end
 
-    @property
+    @cached_property
     def known(self) -> list[Span]:
         """The spans in which the state is known."""
         return merged((piece.start, piece.end) for piece in self.pieces)
 
-    @property
+    @cached_property
     def firing(self) -> list[Span]:
         """The spans in which it is in ALARM."""
         return merged((piece.start, piece.end) for piece in self.pieces if piece.state == ALARM)
