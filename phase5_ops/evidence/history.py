@@ -128,15 +128,18 @@ class History:
             ).fetchall()
         return list(_readable(_snapshot, rows))
 
-    def sight(self, stream: str, scope: str, seen_at: datetime, subjects: Iterator[str] | list[str]) -> None:
-        """Notes that these subjects were seen at `seen_at`."""
+    def sight(self, scope: str, seen_at: datetime, seen: Mapping[str, Iterable[str]]) -> None:
+        """Notes that these subjects, by stream, were seen at `seen_at`: all or none.
+
+        The journal's line is a digest of every sighting there is, so what a run sees is noted with as few calls as possible.
+        """
         stamp = iso(seen_at)
         with self._writing() as connection:
             connection.executemany(
                 "INSERT INTO sightings (stream, scope, subject, first_seen, last_seen) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (stream, scope, subject) DO UPDATE SET"
                 " first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)",
-                [(stream, scope, subject, stamp, stamp) for subject in subjects],
+                [(stream, scope, subject, stamp, stamp) for stream, subjects in seen.items() for subject in subjects],
             )
             _note(connection, {"sightings": _digest(connection.execute(_SIGHTING_ROWS))})
 
@@ -170,10 +173,13 @@ def _readable(read: Callable[..., Made], rows: Iterable[Sequence[Any]]) -> Itera
 # --- the journal ------------------------------------------------------------------------------------------------------------
 
 
+_encoded = json.JSONEncoder(default=repr).encode  # a row that was altered may hold bytes
+
+
 def _digest(rows: Iterable[tuple[Any, ...]]) -> str:
     found = hashlib.sha256()
     for row in rows:
-        found.update(json.dumps(row, default=repr).encode() + b"\n")  # a row that was altered may hold bytes
+        found.update(_encoded(row).encode() + b"\n")
     return found.hexdigest()
 
 

@@ -21,7 +21,7 @@ def _scope(run: RunContext) -> str:
 
 def note(run: RunContext, ids: Iterable[str]) -> None:
     """Keeps the ids of intents, traces or requests that this run caused."""
-    run.history.sight(_STREAM, _scope(run), run.now(), sorted(set(ids)))
+    run.history.sight(_scope(run), run.now(), {_STREAM: sorted(set(ids))})
 
 
 def noted(run: RunContext, *, days: int) -> frozenset[str]:

@@ -60,9 +60,9 @@ def test_the_evaluation_time_filter_is_exact_to_the_millisecond(tmp_path_factory
 
 def test_sightings_widen_and_are_filtered_by_evaluation_time(tmp_path):
     history = History(tmp_path / "h")
-    history.sight("sets", "ns", NOW - timedelta(days=20), ["old", "both"])
-    history.sight("sets", "ns", NOW, ["both"])
-    history.sight("sets", "ns", NOW + timedelta(days=1), iter(["later"]))
+    history.sight("ns", NOW - timedelta(days=20), {"sets": ["old", "both"]})
+    history.sight("ns", NOW, {"sets": ["both"]})
+    history.sight("ns", NOW + timedelta(days=1), {"sets": iter(["later"])})
     (both,) = history.sightings("sets", "ns", until=NOW, days=14)
     assert (both.subject, both.first_seen, both.last_seen) == ("both", NOW - timedelta(days=20), NOW)
     assert [s.subject for s in history.sightings("sets", "ns", until=NOW, days=30)] == ["both", "old"]
@@ -77,7 +77,7 @@ WRITER = """
     history = History(Path(sys.argv[1]))
     for number in range(40):
         history.append("s", "x", f"{sys.argv[2]}-{number}", datetime(2026, 11, 23, tzinfo=UTC), {"a": {"n": number}, "b": {}})
-        history.sight("s", "x", datetime(2026, 11, 23, tzinfo=UTC), ["a"])
+        history.sight("x", datetime(2026, 11, 23, tzinfo=UTC), {"s": ["a"]})
 """
 
 
@@ -128,7 +128,7 @@ def written(tmp_path) -> tuple[History, Path]:
     history = History(tmp_path / "h")
     for run in ("r1", "r2", "r3"):
         history.append("breakers", "table-1", run, NOW, {"crm": {"state": "OPEN"}, "internal": {"state": "CLOSED"}})
-        history.sight("sets", "ns", NOW, [run, "each"])
+        history.sight("ns", NOW, {"sets": [run, "each"]})
     return history, tmp_path / "h"
 
 
@@ -180,7 +180,7 @@ def test_a_history_that_was_cut_off_whole_has_another_head_and_one_made_anew_ano
     path.unlink()
     assert history.chain() == Chain()
     assert not path.exists()
-    history.sight("sets", "ns", NOW, ["x"])
+    history.sight("ns", NOW, {"sets": ["x"]})
     assert history.chain().head.id != before.id
 
 

@@ -39,7 +39,7 @@ def _files() -> dict[str, bytes]:
         history = History(Path(folder) / "history.sqlite")
         for run in ("one", "two"):
             history.append("breakers", "scope", run, NOW, {"a": {"state": "OPEN"}, "b": {"state": "CLOSED"}})
-            history.sight("metrics", "scope", NOW, ["x", "y"])
+            history.sight("scope", NOW, {"metrics": ["x", "y"]})
             _compare(Path(folder), run)
         return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 

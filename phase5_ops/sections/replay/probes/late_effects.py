@@ -52,15 +52,14 @@ def recall(run: RunContext, *, skew: timedelta) -> Memory:
 
 def remember(run: RunContext, rows: Iterable[Sent], found: EffectAttribution) -> None:
     """Notes which requests were refused, which entries this run reports, and that it searched the ledger."""
-    history, scope, now = run.history, _scope(run), run.now()
     tried = [row for row in rows if row.not_tried is None and not must_be_refused(row.intent)]
     granted = {row.intent for row in tried if row.status is not None and 200 <= row.status < 300}  # noqa: PLR2004 - HTTP's own
     refused = {row.intent for row in tried} - granted
     own = [entry for entries in found.left.values() for entry in entries]
     reported = [entry for entry in own if any(must_be_refused(each) or each in refused for each in entry.intents)]
-    history.sight(_REFUSED, scope, now, sorted(refused))
-    history.sight(_REPORTED, scope, now, sorted({entry.key for entry in (*found.late, *reported)}))
-    history.sight(_SEARCHED, scope, now, [_LEDGER])
+    entries = sorted({entry.key for entry in (*found.late, *reported)})
+    seen = {_REFUSED: sorted(refused), _REPORTED: entries, _SEARCHED: [_LEDGER]}
+    run.history.sight(_scope(run), run.now(), seen)
 
 
 def _seen(run: RunContext, stream: str, days: int) -> frozenset[str]:

@@ -5,9 +5,10 @@ periods are those of its recorded data points, which begin at multiples of their
 period. Where a period in its range is not known, neither is its state.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from operator import add
 
 from phase5_ops.cloudwatch.alarm_evaluation import (
@@ -117,37 +118,45 @@ class _Replaying:
         starts = range(-(-span[0] // period) * period, span[1] // period * period, period)
         few = self._few_samples(starts)
         state, since = OK, None  # before the first evaluation that gives one
-        looked_at: tuple[bool, list[Breaching]] | None = None
-        at = 0
-        for last, lines in self._ranges(starts):
+        for last, lines in self._ranges(starts, few):
             at = starts[last] + period
-            before, looked_at = looked_at, (not few.isdisjoint(starts[last - self._looked_at + 1 : last + 1]), lines)
-            if looked_at == before:
-                continue  # as most evaluations are of quiet periods
-            found = self._state(*looked_at) or state
+            low_samples = not few.isdisjoint(starts[last - self._looked_at + 1 : last + 1])
+            found = self._state(low_samples, lines) or state
             if since is not None and found != state:
                 yield since, at, state
             if since is None or found != state:
                 state, since = found, at
         if since is not None:
-            yield since, at + period, state
+            yield since, starts[-1] + 2 * period, state
 
     def _state(self, low_samples: bool, lines: Sequence[Breaching]) -> str | None:
         """The state that an evaluation gives; None where it keeps the one before."""
         rule = {"periods": self._n, "to_alarm": self._m, "low_samples": low_samples}
         return state_of_series(evaluate_range(line, treatment=self._spec.treat_missing, **rule) for line in lines)
 
-    def _ranges(self, starts: range) -> Iterator[tuple[int, list[Breaching]]]:
-        """For each evaluation the number of its newest period, and the range of periods of each time series."""
+    def _ranges(self, starts: range, few: Collection[int]) -> Iterator[tuple[int, list[Breaching]]]:
+        """For each evaluation the number of its newest period, and the range of periods of each time series.
+
+        Those that look at the same as the one before are left out where that is easily seen, as most are of quiet periods.
+        """
         first = self._looked_at - 1
         if all(_point_by_point(expression) for expression in self._spec.expressions.values()):
             lines = [self._breaching(values, starts) for values in self._compared(starts)]
-            for last in range(first, len(starts)):
+            for last in self._at_changes([*lines, [start in few for start in starts]]):
                 yield last, [line[last - first : last + 1] for line in lines]
         else:
             for last in range(first, len(starts)):
                 looked_at = starts[last - first : last + 1]
                 yield last, [self._breaching(values, looked_at) for values in self._compared(looked_at)]
+
+    def _at_changes(self, lines: Sequence[Sequence[bool | None]]) -> Iterator[int]:
+        """The first evaluation, and each that does not look at the same in every line as the one before."""
+        changes = {at for line in lines for at, (before, now) in enumerate(pairwise(line), start=1) if before != now}
+        until = self._looked_at
+        for last in range(len(lines[0])):
+            until = last + self._looked_at if last in changes else until
+            if self._looked_at - 1 <= last < until:
+                yield last
 
     def _breaching(self, values: Values, starts: range) -> Breaching:
         """Whether each period breaches, None where it has no value."""

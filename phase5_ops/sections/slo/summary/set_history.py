@@ -37,9 +37,8 @@ def known_sets(history: History, scope: str, listed: Iterable[MetricSet], *, now
     current = set(listed)
     days = [s.subject for s in history.sightings(_LISTINGS, scope, until=now, days=_REMEMBERED_DAYS)]
     earlier = [MetricSet.parse(s.subject) for s in history.sightings(_SETS, scope, until=now, days=_REMEMBERED_DAYS)]
-    history.sight(_SETS, scope, now, [str(metric_set) for metric_set in sorted(current)])
-    if whole:
-        history.sight(_LISTINGS, scope, now, [now.date().isoformat()])
+    seen = {_SETS: [str(metric_set) for metric_set in sorted(current)], _LISTINGS: [now.date().isoformat()] if whole else []}
+    history.sight(scope, now, seen)
     return KnownSets(tuple(sorted(current.union(earlier))), _days_covered(days, now) if whole else 0)
 
 
