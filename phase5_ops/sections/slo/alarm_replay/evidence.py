@@ -137,7 +137,8 @@ def alarm_replay_table(
         observed_at: evaluation time.
     """
     namespace = slo_alarms.facts.metrics_namespace
-    replays = {name: replay(alarm, sets, recorded, namespace) for name, alarm in alarms.items()}
+    histories = {name: told.timeline for name, told in states.items()}
+    replays = {name: replay(alarm, sets, recorded, namespace, histories.get(name)) for name, alarm in alarms.items()}
     notifying = Notifying(
         [alarm.row for alarm in alarms.values()], {name: each.timeline for name, each in replays.items() if not each.problem}
     )
@@ -232,6 +233,8 @@ class _Replayed:
             seconds = min(firing.end, self.end) - firing.start
             return shown | {"outcome": CAUGHT, "told": iso_of(at), "late_seconds": at - breach.start, "seconds": seconds}
         why = self.replay.problem or next((each.why for each in near if not each.known), "")
+        if not why and any(overlaps(span, (breach.start, until)) for span in self.replay.kept):
+            why = "it kept a state that it had before, and which is not known"
         if not why and any(each.start in self._edges and each.start >= breach.start - self.looks_back for each in near):
             why = "it was in ALARM as what is known of it begins"
         if not why and not self.replay.timeline.knows(breach.start, min(until, self.end)):

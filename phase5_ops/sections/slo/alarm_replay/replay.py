@@ -15,7 +15,6 @@ from phase5_ops.cloudwatch.alarm_evaluation import (
     COMPARISONS,
     EXTRA_PERIODS,
     INSIGHTS_SECONDS,
-    OK,
     Breaching,
     evaluate_range,
     state_of_series,
@@ -27,7 +26,7 @@ from phase5_ops.cloudwatch.statistics import StatisticKind
 from phase5_ops.evidence.table import filled
 from phase5_ops.sections.slo.alarm_replay.plan import Watching, sets_of
 from phase5_ops.sections.slo.alarm_replay.recorded_metrics import RecordedMetrics, Values
-from phase5_ops.sections.slo.alarm_replay.timeline import Span, Timeline, in_common, pieced
+from phase5_ops.sections.slo.alarm_replay.timeline import Span, StateSpan, Timeline, in_common, merged, pieced
 from phase5_ops.sections.slo.alarms.model import AlarmError, AlarmSpec, Leaf
 from phase5_ops.sections.slo.summary.plan import SAMPLES, SUM
 
@@ -41,13 +40,22 @@ _MOST_METRICS = 10_000  # that a Metrics Insights query processes
 
 @dataclass(frozen=True, slots=True)
 class ReplayedStates:
-    """What an alarm would have done; `problem`: why nothing of that is known."""
+    """What an alarm would have done.
+
+    Attributes:
+        timeline: its states.
+        kept: the spans in which it kept a state that it had before, and nothing says which.
+        problem: why nothing of that is known.
+    """
 
     timeline: Timeline = field(default_factory=Timeline)
+    kept: Sequence[Span] = ()
     problem: str = ""
 
 
-def replay(alarm: Watching, sets: Sequence[MetricSet], recorded: RecordedMetrics, namespace: str) -> ReplayedStates:
+def replay(
+    alarm: Watching, sets: Sequence[MetricSet], recorded: RecordedMetrics, namespace: str, history: Timeline | None = None
+) -> ReplayedStates:
     """The states that an alarm would have had.
 
     Args:
@@ -55,11 +63,12 @@ def replay(alarm: Watching, sets: Sequence[MetricSet], recorded: RecordedMetrics
         sets: every dimension set of the tool metrics.
         recorded: their values.
         namespace: that they are in.
+        history: what CloudWatch's own history says, for a state that it kept from before.
     """
     if alarm.spec is None:
         return ReplayedStates(problem=alarm.error)
     try:
-        return ReplayedStates(_Replaying(alarm, alarm.spec, sets, recorded, namespace).timeline())
+        return _Replaying(alarm, alarm.spec, sets, recorded, namespace).states(history or Timeline())
     except AlarmError as error:
         return ReplayedStates(problem=str(error))
 
@@ -100,9 +109,17 @@ class _Replaying:
         if others:
             raise AlarmError(f"it adds up metrics of other accounts: {', '.join(sorted(others))}")
 
-    def timeline(self) -> Timeline:
+    def states(self, history: Timeline) -> ReplayedStates:
         """The states, from the end of the first range of periods that is known."""
-        return pieced(piece for span in self._spans() for piece in self._evaluated(span))
+        pieces: list[tuple[int, int, str]] = []
+        kept: list[Span] = []
+        for start, end, state in (piece for span in self._spans() for piece in self._evaluated(span)):
+            held = history.first_within((start, end)) if state is None else StateSpan(start, end, state)
+            known_from = max(start, held.start) if held else end
+            kept.append((start, known_from))
+            if held:
+                pieces.append((known_from, end, held.state))
+        return ReplayedStates(pieced(pieces), merged(kept))
 
     def _spans(self) -> list[Span]:
         """The spans in which every query is known."""
@@ -112,12 +129,16 @@ class _Replaying:
             whole = in_common(whole, self._recorded.known(leaf.metric, self._spec.period, of_tenants=of_tenants))
         return whole
 
-    def _evaluated(self, span: Span) -> Iterator[tuple[int, int, str]]:
-        """(from, until, state) of what the evaluations in a span give, each until the state changes."""
+    def _evaluated(self, span: Span) -> Iterator[tuple[int, int, str | None]]:
+        """(from, until, state) of what the evaluations in a span give, each until the state changes.
+
+        None: until one gives a state of its own, they keep what it had before the span.
+        """
         period = self._spec.period
         starts = range(-(-span[0] // period) * period, span[1] // period * period, period)
         few = self._few_samples(starts)
-        state, since = OK, None  # before the first evaluation that gives one
+        state: str | None = None
+        since: int | None = None  # before the first evaluation
         for last, lines in self._ranges(starts, few):
             at = starts[last] + period
             low_samples = not few.isdisjoint(starts[last - self._looked_at + 1 : last + 1])

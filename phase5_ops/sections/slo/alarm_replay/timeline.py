@@ -37,6 +37,10 @@ class Timeline:
         """Whether the state is known at every moment from `start` to before `end`."""
         return any(first <= start and end <= last for first, last in self.known) or start >= end
 
+    def first_within(self, span: Span) -> StateSpan | None:
+        """The first piece that reaches into a span; None where nothing of it is known."""
+        return next((piece for piece in self.pieces if overlaps((piece.start, piece.end), span)), None)
+
     @cached_property
     def known(self) -> list[Span]:
         """The spans in which the state is known."""

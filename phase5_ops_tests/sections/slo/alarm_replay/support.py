@@ -14,6 +14,7 @@ from phase5_ops.sections.slo.alarm_replay.plan import kept_since, replayed_range
 from phase5_ops.sections.slo.alarm_replay.recorded_metrics import RecordedMetrics
 from phase5_ops.sections.slo.alarm_replay.recorded_states import by_alarm, recorded_states
 from phase5_ops.sections.slo.alarm_replay.replay import replay
+from phase5_ops.sections.slo.alarm_replay.timeline import Timeline
 from phase5_ops.sections.slo.summary.plan import SAMPLES, SUM, within_stat
 from phase5_ops_tests.sections.slo.alarms.alarm_platform import BASE, LINKS, NAMESPACE, NOW, evidence, read
 
@@ -82,15 +83,15 @@ class Recording:
         return found
 
 
-def replayed(alarm, month: Recording):
+def replayed(alarm, month: Recording, history: Timeline | None = None):
     """The replay of one alarm in DescribeAlarms' words."""
     (found,) = watching(evidence(alarm).rows).values()
-    return replay(found, month.sets, month.recorded([found.row.period or 300]), NAMESPACE)
+    return replay(found, month.sets, month.recorded([found.row.period or 300]), NAMESPACE, history)
 
 
-def firing(alarm, month: Recording) -> list[tuple[float, float]]:
+def firing(alarm, month: Recording, history: Timeline | None = None) -> list[tuple[float, float]]:
     """When it is in ALARM: from and until how many minutes ago."""
-    found = replayed(alarm, month)
+    found = replayed(alarm, month, history)
     assert not found.problem
     return [((NOW_S - start) / 60, (NOW_S - end) / 60) for start, end in found.timeline.firing]
 

@@ -17,7 +17,7 @@ from phase5_ops_tests.sections.slo.alarm_replay.support import (
     state_update,
     table,
 )
-from phase5_ops_tests.sections.slo.alarms.alarm_platform import NOW, TOOL, errors, latency, no_tool
+from phase5_ops_tests.sections.slo.alarms.alarm_platform import NAMESPACE, NOW, TOOL, errors, insights, latency, no_tool
 
 NAME = errors()["AlarmName"]
 CONFIGURED = {"AlarmConfigurationUpdatedTimestamp": NOW.replace(day=1)}
@@ -166,3 +166,16 @@ def test_an_alarm_that_should_be_firing_now_and_is_not_did_not_fire():
 def test_an_alarm_that_never_leaves_alarm_catches_only_what_began_it():
     recording = outage().calls([2870], failed=5)
     assert codes(judge(table(recording, errors(Threshold=-1))))["breach_not_caught"] == "FAIL"
+
+
+def test_an_alarm_that_ignores_missing_data_and_was_in_alarm_before_tells_nobody():
+    """It is on the sum of errors, which a silent tool does not have: it keeps what it was, for forty days if need be."""
+    query = [insights("q", f"SELECT SUM(tool_error) FROM \"{NAMESPACE}\" WHERE tool_name = '{TOOL}'", returned=True)]
+    once = {"Metrics": query, "Threshold": 0, "EvaluationPeriods": 1, "DatapointsToAlarm": 1, "TreatMissingData": "ignore"}
+    stuck = errors(**once, **CONFIGURED, StateValue="ALARM")
+    assert found(outage(), stuck, items=[]) == {"breach_not_caught": "FAIL"}
+    fired = [state_update(NAME, OUTAGE - 5, "OK", "ALARM")]
+    assert found(outage(), stuck, items=fired) == {}
+    (finding,) = judge(table(outage(), errors(**once))).findings
+    assert finding.code == "breach_not_replayed"
+    assert finding.seen.endswith("it kept a state that it had before, and which is not known")

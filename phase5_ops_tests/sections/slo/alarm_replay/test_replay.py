@@ -4,6 +4,8 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 
+from phase5_ops.cloudwatch.alarm_evaluation import ALARM, OK
+from phase5_ops.sections.slo.alarm_replay.timeline import StateSpan, Timeline
 from phase5_ops_tests.cloudwatch.test_alarm_evaluation import slow
 from phase5_ops_tests.sections.slo.alarm_replay.support import NOW_S, TENANT, Recording, ago, firing, replayed
 from phase5_ops_tests.sections.slo.alarms.alarm_platform import (
@@ -72,8 +74,23 @@ def test_few_samples_keep_the_state_where_the_alarm_is_to_ignore_them():
     for month in (few, enough):
         month.put("tool_latency_ms", BASE, "p99", 300, {ago(60): SLOW})
     assert firing(alarm, few) == []
+    assert replayed(alarm, few).timeline.known == []
     assert firing(alarm, enough) == [(55, 50)]
     assert firing(m_of_n(1, 1), few) == [(55, 50)]
+
+
+def test_a_state_that_was_kept_from_before_is_what_cloudwatchs_history_says_or_not_known():
+    """Nothing is recorded but one slow period: before it the alarm kept what it was."""
+    month = Recording(1).put("tool_latency_ms", BASE, "p99", 300, {ago(60): SLOW})
+    alarm = m_of_n(1, 1, TreatMissingData="ignore")
+    known = [((NOW_S - start) / 60, (NOW_S - end) / 60) for start, end in replayed(alarm, month).timeline.known]
+    assert known == [(55, -5)]
+    assert replayed(alarm, month).kept == [(ago(DAY - 15), ago(55))]
+    history = Timeline([StateSpan(ago(600), NOW_S, OK)])
+    assert firing(alarm, month) == firing(alarm, month, history) == [(55, -5)]
+    assert replayed(alarm, month, history).timeline.known == [(ago(600), ago(-5))]
+    assert replayed(alarm, month, history).kept == [(ago(DAY - 15), ago(600))]
+    assert firing(alarm, month, Timeline([StateSpan(ago(2 * DAY), NOW_S, ALARM)])) == [(DAY - 15, -5)]
 
 
 def test_the_share_of_errors_adds_all_tenants_up_and_a_silent_period_is_none():
