@@ -24,7 +24,7 @@ from phase5_ops.sections.slo.alarm_replay.evidence import (
     nothing_replayed,
     tools_as_emitted,
 )
-from phase5_ops.sections.slo.alarm_replay.judge import judge_alarm_replay
+from phase5_ops.sections.slo.alarm_replay.judge import NOT_TRIED_FACTS, judge_alarm_replay
 from phase5_ops.sections.slo.alarm_replay.plan import (
     MetricsAsked,
     fine_spans,
@@ -36,7 +36,7 @@ from phase5_ops.sections.slo.alarm_replay.plan import (
     watching,
 )
 from phase5_ops.sections.slo.alarm_replay.preview import PREVIEW
-from phase5_ops.sections.slo.alarm_replay.recorded_metrics import RecordedMetrics, hours_with_data
+from phase5_ops.sections.slo.alarm_replay.recorded_metrics import Range, RecordedMetrics, hours_with_data
 from phase5_ops.sections.slo.alarm_replay.recorded_states import MalformedHistoryError, Recorded, by_alarm, recorded_states
 from phase5_ops.sections.slo.alarm_replay.remedy import mend_alarm_replay
 from phase5_ops.sections.slo.alarm_replay.timeline import merged
@@ -63,7 +63,7 @@ def gather_alarm_replay(run: RunContext, tables: Tables) -> AlarmReplays:
     reads = [*slo_alarms.reads, *count_reads]
     if _not_whole(reads):
         return nothing_replayed(distinct(reads), now)
-    recorded, facts, data_reads = _recorded(run, slo_alarms, sets, counts, now)
+    recorded, facts, data_reads = _recorded(run, slo_alarms, sets, counts, replayed_range(now, summary.facts.days_covered))
     reads += data_reads
     if _not_whole(reads):
         return nothing_replayed(distinct(reads), now)
@@ -83,10 +83,10 @@ def gather_alarm_replay(run: RunContext, tables: Tables) -> AlarmReplays:
 
 
 def _recorded(
-    run: RunContext, slo_alarms: SloAlarms, sets: Sequence[MetricSet], counts: Sequence[Series], now: datetime
+    run: RunContext, slo_alarms: SloAlarms, sets: Sequence[MetricSet], counts: Sequence[Series], range_: Range
 ) -> tuple[RecordedMetrics, ReplayFacts, list[Read]]:
     """What was recorded, as far as it bears on breaches and alarms; what was asked for; and the reads."""
-    settings, range_ = run.settings, replayed_range(now)
+    settings = run.settings
     alarms = list(watching(slo_alarms.rows).values())
     kept = kept_since(range_, [FIVE_MINUTES, *(alarm.spec.period for alarm in alarms if alarm.spec)])
     hourly = hours_with_data(counts)
@@ -97,7 +97,7 @@ def _recorded(
     spans = spans_to_read(tools_as_emitted(sets).values(), hourly, recorded, alarms, settings.slo)
     hours = sum(end - start for start, end in merged(chain.from_iterable(spans.values()))) // HOUR
     second = second_queries(sets, hourly, spans, alarms, range_=range_, policy=settings.slo, namespace=settings.metrics_namespace)
-    facts = ReplayFacts(iso_of(range_.first), iso_of(range_.end), metrics_requested=len(first))
+    facts = ReplayFacts(iso_of(range_.first), iso_of(range_.end), iso_of(range_.complete_from), metrics_requested=len(first))
     if len(second) > settings.alarm_replay.max_metrics_read_again:
         return recorded, replace(facts, hours_not_read=hours, metrics_not_read=len(second)), reads
     reads += _read_into(recorded, run, second)
@@ -167,6 +167,7 @@ JUDGING = (
         also=("slo_alarms",),  # what a remedy is made from
         rests_on={"alarms_would_have_fired": (RUN,)},  # sets of dimensions that ListMetrics no longer shows
         mends={"alarms_would_have_fired": mend_alarm_replay},
+        not_tried_facts={"alarms_would_have_fired": NOT_TRIED_FACTS},
         codes=(CodeChapter("Alarms would have fired", (ReadCode, ReplayCode), "1.2", ("alarms_would_have_fired",)),),
     ),
 )

@@ -79,6 +79,7 @@ class ReplayFacts:
 
     Attributes:
         start, end: of the time that was replayed, ISO-8601.
+        complete_from: from here on no dimension set is missing, ISO-8601; those silent for two weeks are known from earlier runs.
         metrics_requested: of CloudWatch, beyond those of `tool_slo_summary`.
         hours_read_again: of metrics with a tenant, since a breach was possible in them.
         hours_not_read: of these, since they were too many.
@@ -87,6 +88,7 @@ class ReplayFacts:
 
     start: str = ""
     end: str = ""
+    complete_from: str = ""
     metrics_requested: int = 0
     hours_read_again: int = 0
     hours_not_read: int = 0
@@ -156,6 +158,7 @@ def alarm_replay_table(
             notifying.firings(alarm.row, replays[name].timeline),
             [span for subject in watched[name] for span in missed[subject].however_few],
             states.get(name),
+            recorded.range.complete_from if _adds_up(alarm) else recorded.range.first,
             recorded.range.end,
         )
         for name, alarm in alarms.items()
@@ -180,13 +183,20 @@ class _Missed:
 
 @dataclass(frozen=True)
 class _Replayed:
-    """All that is known of one alarm; `missed`: when a tool that it watches missed its SLO, `end`: evaluation time."""
+    """All that is known of one alarm.
+
+    Attributes:
+        missed: when a tool that it watches missed its SLO.
+        complete_from: from here on nothing that it reads is missing.
+        end: evaluation time.
+    """
 
     row: SloAlarm
     replay: ReplayedStates
     firings: Sequence[Firing]
     missed: Sequence[Span]
     recorded: Recorded | None
+    complete_from: int
     end: int
 
     @property
@@ -239,6 +249,8 @@ class _Replayed:
             why = "it was in ALARM as what is known of it begins"
         if not why and not self.replay.timeline.knows(breach.start, min(until, self.end)):
             why = "the metrics of that time cannot be had by its period any more"
+        if not why and breach.start < self.complete_from:
+            why = "it adds up metrics, and of those that were silent for the last two weeks not all are known"
         if why:
             return shown | {"outcome": NOT_KNOWN, "why": why}
         why = next((each.why or "it was in ALARM long before" for each in near), "it stays out of ALARM")
@@ -254,7 +266,8 @@ class _Replayed:
 
 def _row(tool: str, signal: str, shown: list[dict[str, Any]], breaches: Sequence[Breach], alarm: _Replayed) -> AlarmReplay:
     row, known, recorded = alarm.row, alarm.replay.timeline.known, alarm.recorded
-    found = differences(recorded, alarm.replay.timeline, alarm.looks_back) if recorded else Differences((), ())
+    compared = alarm.replay.timeline.since(alarm.complete_from)
+    found = differences(recorded, compared, alarm.looks_back) if recorded else Differences((), ())
     return AlarmReplay(
         tool,
         signal,
@@ -283,6 +296,11 @@ def _row(tool: str, signal: str, shown: list[dict[str, Any]], breaches: Sequence
             {"start": iso_of(start), "end": iso_of(end), "breach": alarm.of_a_breach((start, end))} for start, end in found.absent
         ],
     )
+
+
+def _adds_up(alarm: Watching) -> bool:
+    """Whether an alarm reads whatever dimension sets there are, and not one that it names."""
+    return alarm.spec is not None and any(leaf.insights for leaf in alarm.spec.leaves.values())
 
 
 def _missed(

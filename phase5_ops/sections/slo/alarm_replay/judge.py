@@ -12,6 +12,7 @@ from phase5_ops.reads import read_findings
 from phase5_ops.sections.slo.alarm_replay.codes import ReplayCode
 from phase5_ops.sections.slo.alarm_replay.evidence import CAUGHT, NOT_KNOWN, AlarmReplay, AlarmReplays
 from phase5_ops.sections.slo.alarms.judge import OTHER_READS
+from phase5_ops.sections.slo.summary.plan import HISTORY_DAYS
 from phase5_ops.text import first_few
 from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, Judgement, Verdict, conclude
 
@@ -22,6 +23,10 @@ _MUTE_READS = ("cloudwatch:ListAlarmMuteRules", "cloudwatch:GetAlarmMuteRule")
 
 #: Reads behind the table that have no bearing on what the alarms would have done.
 IGNORED_READS = frozenset(OTHER_READS) - frozenset(METRIC_READS) - frozenset(_MUTE_READS)
+
+
+#: Facts that say what was not put to the test, for those who sign.
+NOT_TRIED_FACTS = {"days_not_covered": "days of the thirty, of which metrics that have been silent for two weeks are not known"}
 
 
 def judge_alarm_replay(table: AlarmReplays, *, policy: AlarmReplayPolicy, alarms: AlarmPolicy, links: ConsoleLinks) -> Judgement:
@@ -54,9 +59,11 @@ def judge_alarm_replay(table: AlarmReplays, *, policy: AlarmReplayPolicy, alarms
     caught = sum(_caught(rows, breach) for rows in subjects.values() for breach in rows[0].breaches)
     firings = sum(len(row.firings) for row in by_alarm.values())
     untested = bool(by_alarm) and not breaches and not firings
+    not_covered = _days_not_covered(table)
+    days = f"the {HISTORY_DAYS - not_covered} days of which all metrics are known" if not_covered else "thirty days"
     return conclude(
         judged=len({tool for tool, _ in subjects}),
-        summary="No tool missed its SLO in thirty days, and no alarm would have fired: nothing put the alarms to the test."
+        summary=f"No tool missed its SLO in {days}, and no alarm would have fired: nothing put the alarms to the test."
         if untested
         else f"{caught} of {len(breaches)} breaches would have been told of by an alarm.",
         findings=findings,
@@ -70,10 +77,17 @@ def judge_alarm_replay(table: AlarmReplays, *, policy: AlarmReplayPolicy, alarms
             "times_in_alarm_without_breach": sum(len(_without_breach(row)) for row in by_alarm.values()),
             "alarms_compared_with_their_history": sum(row.compared_since is not None for row in by_alarm.values()),
             "nothing_put_to_the_test": untested,
+            "days_not_covered": not_covered,
             "metrics_requested": table.facts.metrics_requested,
         },
         evidence=[EvidenceLink("CloudWatch alarms", links.alarms())],
     )
+
+
+def _days_not_covered(table: AlarmReplays) -> int:
+    """The days at the beginning of the time replayed of which metrics may be missing."""
+    facts = table.facts
+    return (parse_iso(facts.complete_from) - parse_iso(facts.start)).days if facts.complete_from else 0
 
 
 def by_subject(table: AlarmReplays) -> dict[tuple[str, str], list[AlarmReplay]]:

@@ -20,6 +20,7 @@ from phase5_ops.sections.slo.alarms.evidence import SloAlarm, spec_of
 from phase5_ops.sections.slo.alarms.model import AlarmError, AlarmSpec, Leaf
 from phase5_ops.sections.slo.summary.plan import (
     FIVE_MINUTES,
+    HISTORY_DAYS,
     HOUR,
     MINUTE,
     SAMPLES,
@@ -42,11 +43,16 @@ PARTS_OF = {
 }
 
 
-def replayed_range(now: datetime) -> Range:
-    """The thirty days before `now`; their recent part is what the SLO summary read by five minutes or less."""
+def replayed_range(now: datetime, days_covered: int = HISTORY_DAYS) -> Range:
+    """The thirty days before `now`, of which the dimension sets are complete for so many.
+
+    Their recent part is what the SLO summary read by five minutes or less.
+    """
     segments = count_segments(now, now)
     fine = next(segment.start for segment in segments if segment.period <= FIVE_MINUTES)
-    return Range(int(segments[0].start.timestamp()), int(fine.timestamp()), int(now.timestamp()))
+    first, end = int(segments[0].start.timestamp()), int(now.timestamp())
+    complete_from = first if days_covered >= HISTORY_DAYS else end - days_covered * 24 * HOUR
+    return Range(first, int(fine.timestamp()), complete_from, end)
 
 
 def kept_since(range_: Range, periods: Iterable[int]) -> dict[int, int]:

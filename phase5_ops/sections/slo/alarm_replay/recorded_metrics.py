@@ -30,11 +30,14 @@ class Range:
     Attributes:
         first: its beginning, thirty days before its end, at a full hour.
         fine_from: from here on every set was read by five minutes or less.
+        complete_from: from here on no set is missing. ListMetrics leaves out one without data for two weeks, which is known only
+            if an earlier run saw it.
         end: evaluation time.
     """
 
     first: int
     fine_from: int
+    complete_from: int
     end: int
 
 

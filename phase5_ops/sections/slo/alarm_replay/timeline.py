@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -40,6 +40,10 @@ class Timeline:
     def first_within(self, span: Span) -> StateSpan | None:
         """The first piece that reaches into a span; None where nothing of it is known."""
         return next((piece for piece in self.pieces if overlaps((piece.start, piece.end), span)), None)
+
+    def since(self, moment: int) -> "Timeline":
+        """What is known of it from a moment on."""
+        return Timeline([replace(piece, start=max(piece.start, moment)) for piece in self.pieces if piece.end > moment])
 
     @cached_property
     def known(self) -> list[Span]:

@@ -112,6 +112,7 @@ class SummaryFacts:
 
     Attributes:
         lookback_start: ISO-8601.
+        days_covered: for how many days back the dimension sets are complete.
         dashboards: names.
         dashboards_malformed: names of those whose body is not understood.
         dashboards_unfit: by name what is drawn in a way that says nothing of it.
@@ -119,6 +120,7 @@ class SummaryFacts:
     """
 
     lookback_start: str = ""
+    days_covered: int = 0
     dashboards: list[str] = field(default_factory=list)
     dashboards_malformed: list[str] = field(default_factory=list)
     dashboards_unfit: dict[str, list[str]] = field(default_factory=dict)
@@ -224,6 +226,7 @@ def tool_slo_summary(
     ]
     facts = SummaryFacts(
         lookback_start=iso(_lookback_start(policy, now)),
+        days_covered=known.days_covered,
         dashboards=list(dashboards.names),
         dashboards_malformed=list(dashboards.malformed),
         dashboards_unfit={name: list(reasons) for name, reasons in dashboards.unfit.items()},

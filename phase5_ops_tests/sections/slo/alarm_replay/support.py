@@ -32,10 +32,14 @@ def ago(minutes: float) -> int:
 
 @dataclass
 class Recording:
-    """What was recorded of so many days; by default nothing. `fine_days`: of how many the sets with a tenant are known."""
+    """What was recorded of so many days; by default nothing.
+
+    `fine_days`: of how many the sets with a tenant are known; `covered_days`: of how many no set is missing.
+    """
 
     days: float = 2
     fine_days: int = 30
+    covered_days: int = 30
 
     values: dict[tuple[str, tuple[tuple[str, str], ...], str, int], dict[int, float]] = field(default_factory=dict)
 
@@ -71,7 +75,9 @@ class Recording:
 
     def recorded(self, periods: Sequence[int] = (60, 300)) -> RecordedMetrics:
         """As the replay takes it."""
-        range_ = replace(RANGE, first=max(RANGE.first, NOW_S - round(self.days * 86_400)), fine_from=NOW_S)
+        range_ = replace(
+            replayed_range(NOW, self.covered_days), first=max(RANGE.first, NOW_S - round(self.days * 86_400)), fine_from=NOW_S
+        )
         found = RecordedMetrics(range_, kept_since(range_, periods))
         since = max(range_.first, NOW_S - self.fine_days * 86_400)
         found.fine = {metric: [(since, NOW_S)] for metric in (LATENCY, SUCCESS, ERROR)}
@@ -115,14 +121,15 @@ def table(month: Recording, *alarms, items: Sequence[Mapping] | None = None, rea
             row = alarm.row
             told = recorded_states(histories.get(name, []), configured_at=row.configured_at, state=row.state, now=NOW)
             states |= {name: told} if told else {}
+    recorded = month.recorded([300, *periods])
     return alarm_replay_table(
         slo_alarms,
         found,
         month.sets,
-        month.recorded([300, *periods]),
+        recorded,
         states,
         policy=SLO,
-        facts=ReplayFacts(iso_of(RANGE.first), iso_of(RANGE.end), metrics_requested=7),
+        facts=ReplayFacts(iso_of(RANGE.first), iso_of(RANGE.end), iso_of(recorded.range.complete_from), metrics_requested=7),
         reads=[*slo_alarms.reads, read("cloudwatch:DescribeAlarmHistory"), *reads],
         observed_at=NOW,
     )

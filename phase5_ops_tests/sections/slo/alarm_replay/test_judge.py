@@ -9,6 +9,7 @@ from phase5_ops.sections.slo.alarm_replay.evidence import nothing_replayed
 from phase5_ops.sections.slo.alarm_replay.recorded_states import MalformedHistoryError, by_alarm, recorded_states
 from phase5_ops_tests.sections.slo.alarm_replay.support import (
     OUTAGE,
+    TENANT,
     Recording,
     codes,
     judge,
@@ -17,9 +18,19 @@ from phase5_ops_tests.sections.slo.alarm_replay.support import (
     state_update,
     table,
 )
-from phase5_ops_tests.sections.slo.alarms.alarm_platform import NAMESPACE, NOW, TOOL, errors, insights, latency, no_tool
+from phase5_ops_tests.sections.slo.alarms.alarm_platform import (
+    NAMESPACE,
+    NOW,
+    TOOL,
+    errors,
+    insights,
+    latency,
+    metric_stat,
+    no_tool,
+)
 
 NAME = errors()["AlarmName"]
+DAY = 24 * 60  # minutes
 CONFIGURED = {"AlarmConfigurationUpdatedTimestamp": NOW.replace(day=1)}
 BAND = {"Threshold": None, "ThresholdMetricId": "band"}
 
@@ -153,6 +164,34 @@ def test_a_finding_names_the_breach_the_alarm_and_the_reason():
     assert finding.expected == "an alarm that tells people of what lasts longer than 15 min"
     assert finding.seen == f"30 min long, 600 of 1,800 calls bad; {NAME}: it stays out of ALARM"
     assert "alarm/" in finding.link
+
+
+@pytest.mark.parametrize(
+    ("alarms", "complete", "missing"),
+    [
+        ([errors()], {}, {}),
+        ([errors(Threshold=99.9)], {"breach_not_caught": "FAIL"}, {"breach_not_replayed": "INCONCLUSIVE"}),
+        ([errors(ActionsEnabled=False, Metrics=[metric_stat("q", "tool_error", dims=TENANT, returned=True)])],
+         {"breach_not_caught": "FAIL"}, {"breach_not_caught": "FAIL"}),
+    ],
+)  # fmt: skip
+def test_days_of_which_metrics_may_be_missing_are_said_and_nothing_is_held_against_what_adds_up_metrics(
+    alarms, complete, missing
+):
+    """ListMetrics leaves out what has had no data for two weeks, so that a first run knows 14 days whole."""
+    for days, expected in ((30, complete), (14, missing)):
+        recording = Recording(30, covered_days=days).calls(range(20 * DAY, 20 * DAY - 30, -5), failed=100)
+        judgement = judge(table(recording, *alarms))
+        assert (codes(judgement), judgement.facts["days_not_covered"]) == (expected, 30 - days)
+    nothing = judge(table(Recording(30, covered_days=14), errors()))
+    assert "in the 14 days of which all metrics are known" in nothing.summary
+    assert judge(table(Recording(30), errors())).summary.startswith("No tool missed its SLO in thirty days")
+
+
+def test_history_is_compared_only_where_no_metric_is_missing():
+    for days, expected in ((30, {"did_not_fire": "FAIL"}), (14, {})):
+        recording = Recording(30, covered_days=days).calls(range(20 * DAY, 20 * DAY - 30, -5), failed=100)
+        assert found(recording, errors(**CONFIGURED), items=[]) == expected
 
 
 def test_an_alarm_that_should_be_firing_now_and_is_not_did_not_fire():
