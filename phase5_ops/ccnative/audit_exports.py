@@ -12,7 +12,7 @@ from phase5_ops.ccnative.attributes import shown
 from phase5_ops.input_files.json_text import json_value
 from phase5_ops.input_files.written_twice import distinct
 
-#: Attributes that are the table's own and no part of an entry; an export need not have them.
+#: Attributes that are the table's own and no part of an entry; an export need not have them, but no others.
 KEYS = frozenset({"pk", "sk", "gsi1pk", "gsi1sk", "gsi2pk", "gsi2sk"})
 
 
@@ -27,7 +27,7 @@ def entries_of_export(text: str) -> list[Mapping[str, Any]]:
         MalformedExport: the file is no such export.
     """
     try:
-        value = json_value(text, pairs=distinct)
+        value = json_value(text, pairs=distinct, fractions=Decimal)
     except ValueError as error:
         raise MalformedExport(f"no JSON: {error}") from error
     if not isinstance(value, list):
@@ -40,7 +40,7 @@ def entries_of_export(text: str) -> list[Mapping[str, Any]]:
 
 def differing(item: Mapping[str, Any], entry: Mapping[str, Any]) -> list[str]:
     """The names of the attributes that an exported entry has otherwise than the ledger's item, in DynamoDB JSON."""
-    names = {*item, *entry} - KEYS
+    names = {*item, *entry} - (KEYS - entry.keys())
     return sorted(name for name in names if name not in item or name not in entry or not _same(item[name], entry[name]))
 
 
@@ -53,7 +53,11 @@ def _same(held: Any, exported: Any) -> bool:  # noqa: ANN401 - DynamoDB JSON, pl
     if kind == "L":
         return isinstance(exported, list) and len(bare) == len(exported) and all(map(_same, bare, exported))
     if kind == "N":
-        return isinstance(exported, int | float) and not isinstance(exported, bool) and _decimal(exported) == _decimal(bare)
+        return (
+            isinstance(exported, int | float | Decimal)
+            and not isinstance(exported, bool)
+            and _decimal(exported) == _decimal(bare)
+        )
     if kind in ("SS", "NS"):
         if not isinstance(exported, list) or len(bare) != len(exported):
             return False

@@ -14,7 +14,7 @@ entry tells of which record. What must not: when an entry is late, or who counts
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -38,7 +38,7 @@ from phase5_ops.ccnative.autonomy import (
     owner_of_key,
 )
 from phase5_ops.ccnative.keys import plain
-from phase5_ops.ccnative.ledger import PARTITION_PREFIX, SORT_PREFIX
+from phase5_ops.ccnative.ledger import PARTITION_PREFIX, SORT_PREFIX, other_time
 from phase5_ops.clock import iso
 
 
@@ -199,7 +199,7 @@ class ChangeEntry:
 
     Attributes:
         event: its type.
-        tenant: the tenant that it names; None where that is not the one of its partition.
+        tenant: the tenant that it names; None where it contradicts itself about whose change it tells of.
         account, action_type: that it names, "" where it names none.
         at: its timestamp.
         pk, sk: its key in the ledger.
@@ -233,7 +233,7 @@ class ChangeEntry:
             whose = self.account == record.account if self.named_pk is None else self.named_pk == record.pk
             return self.named_sk == record.sk and whose
         if self.named_pk is not None:
-            return self.named_pk == record.pk and record.sk == ""
+            return record.sk == "" and self.named_pk in (record.pk, PARTITION_PREFIX + record.pk)
         if record.kind is ConfigurationKind.KILL_SWITCHES:
             return True
         if self.account != record.account:
@@ -248,12 +248,16 @@ class ChangeEntry:
     def differs_from(self, record: ConfigurationRecord) -> list[str]:
         """The names of the values that the entry tells otherwise than the record has them."""
         told = [name for name in VALUES[record.kind] if name in self.values]
-        held = {name: record.values.get(name, _ABSENT.get(name)) for name in told}
-        return [name for name in told if _comparable(self.values[name]) != _comparable(held[name])]
+        return [name for name in told if _comparable(name, self.values[name]) != _comparable(name, record.values.get(name))]
 
 
-def parse_change_entry(item: Mapping[str, Any], events: frozenset[str]) -> ChangeEntry | None:
+def parse_change_entry(item: Mapping[str, Any], events: frozenset[str], tolerance: timedelta) -> ChangeEntry | None:
     """The entry of a ledger item, DynamoDB JSON; None for one of another type than `events`.
+
+    Args:
+        item: as it stands in the ledger.
+        events: the types that tell of a change.
+        tolerance: how far the time in the entry id may be from the timestamp.
 
     Raises:
         AttributeProblem: the item has one of these types and is not what the ledger holds.
@@ -263,15 +267,19 @@ def parse_change_entry(item: Mapping[str, Any], events: frozenset[str]) -> Chang
         return None
     pk, sk = required(text(item, "pk"), "pk"), required(text(item, "sk"), "sk")
     tenant = required(text(item, "tenantId"), "tenantId")
-    at = required(moment(item, "timestamp"), "timestamp")
+    at, stamp = required(moment(item, "timestamp"), "timestamp"), required(text(item, "timestamp"), "timestamp")
+    if (otherwise := other_time(stamp, sk, tolerance)) is not None:
+        raise AttributeProblem("timestamp", f"{stamp}, but {otherwise}")
     data = plain(item["data"]) if "data" in item else None
     if not isinstance(data, Mapping):
         raise AttributeProblem("data", "missing" if data is None else f"expected a map, found {shown(data)}")
     envelope = [_optional_text(item, name) for name in ENVELOPE_WHO]
+    accounts = {_optional_text(item, "accountId"), _said(data, ("account_id",))} - {None, ""}
+    one_owner = pk == PARTITION_PREFIX + tenant and _said(data, ("tenant_id",)) in (None, tenant) and len(accounts) <= 1
     return ChangeEntry(
         event,
-        tenant if pk == PARTITION_PREFIX + tenant else None,
-        _optional_text(item, "accountId") or _said(data, ("account_id",)) or "",
+        tenant if one_owner else None,
+        next(iter(accounts), None) or "",
         _said(data, ("action_type",)) or "",
         at,
         pk,
@@ -289,8 +297,9 @@ def _said(data: Mapping[str, Any], names: Iterable[str]) -> str | None:
     return next((value for name in names if isinstance(value := data.get(name), str) and value), None)
 
 
-def _comparable(value: Any) -> Any:  # noqa: ANN401 - plain JSON
-    """A value so that equal ones are equal: the order of a list does not count."""
+def _comparable(name: str, value: Any) -> Any:  # noqa: ANN401 - plain JSON
+    """A value so that equal ones are equal: none is what its absence means, and the order of a list does not count."""
+    value = _ABSENT.get(name) if value is None else value
     return frozenset(map(str, value)) if isinstance(value, (list, tuple, set)) else value
 
 

@@ -165,6 +165,29 @@ def stamp_of(at: int) -> str:
         return f"epoch millisecond {at}"
 
 
+def written_ms(entry_id: str) -> int | None:
+    """The epoch milliseconds that an entry id names as the time of writing; None where it names none."""
+    named = _ENTRY_ID.match(entry_id)
+    return int(named["ms"]) if named else None
+
+
+def other_time(stamp: str, sk: str, tolerance: timedelta) -> str | None:
+    """Where an entry's sort key tells of another time than its timestamp, in words; None where they agree.
+
+    Args:
+        stamp: the entry's timestamp, ISO-8601 with a time zone.
+        sk: its sort key, which is made of the timestamp and the entry id.
+        tolerance: how far the time in the entry id may be from the timestamp; one call writes both.
+    """
+    key_stamp, _, entry_id = sk.removeprefix(SORT_PREFIX).partition("#")
+    if key_stamp != stamp:
+        return f"its sort key has {shown(key_stamp)}"
+    written = written_ms(entry_id)
+    if written is not None and abs(epoch_ms(stamp) - written) > tolerance // _MILLISECOND:
+        return f"its entry id is of {stamp_of(written)}"
+    return None
+
+
 class Ledger:
     """What was read of a ledger: the relevant entries, the malformed items, and counts of the rest.
 
@@ -321,7 +344,6 @@ def usual_entry(texts: EntryTexts) -> LedgerEntry | None:
     at = moment(stamp)
     if at is None:
         return None
-    named = _ENTRY_ID.match(entry_id)
     return LedgerEntry(
         event,
         tenant,
@@ -335,7 +357,7 @@ def usual_entry(texts: EntryTexts) -> LedgerEntry | None:
         reason,
         requester,
         status if event in ENDS else None,
-        int(named["ms"]) if named else None,
+        written_ms(entry_id),
     )
 
 
@@ -376,7 +398,6 @@ class _Reading:
         odd = self._oddities(pk, tenant, trace)
         if tenant is None or trace is None or self.at is None or (intent is None and event in REPLAY_TYPES):
             return None
-        named = _ENTRY_ID.match(entry_id or "")
         return LedgerEntry(
             event,
             tenant,
@@ -390,7 +411,7 @@ class _Reading:
             reason,
             requester,
             status,
-            int(named["ms"]) if named else None,
+            written_ms(entry_id or ""),
             odd,
         )
 

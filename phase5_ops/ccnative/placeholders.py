@@ -18,12 +18,12 @@ _VARIATION_SELECTORS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0), range(0x
 _NO_VALUE = frozenset(
     {"undefined", "undef", "null", "nil", "nul", "none", "nan", "na", "void", "empty", "blank", "unset", "missing", "object"}
     | {"unknown", "unspecified", "unassigned", "anonymous", "anon", "nobody", "noone", "tbd", "tba", "todo", "fixme"}
-    | {"placeholder", "dummy", "true", "false"}
+    | {"placeholder", "dummy", "true", "false", "no", "not", "reason"}
 )
 #: Words that name a role anybody may have: with one of the above (`unknown user`) they add nothing.
 _ROLE = frozenset(
     {"user", "users", "username", "caller", "requester", "requestor", "requested", "by", "person", "name", "email", "id"}
-    | {"value", "string", "the", "a", "an"}
+    | {"value", "string", "the", "a", "an", "account", "given", "provided", "specified", "stated", "available", "applicable"}
 )
 _TEMPLATE = re.compile(r"\$\{.*?\}|\{\{.*?\}\}|<[^<>]*>|%\([^)]*\)s|%[sv]\b|\$\w+")
 _WORD = re.compile(r"[^\W_]+")
@@ -56,10 +56,25 @@ def says_nothing(text: str | None) -> bool:
 
 
 @lru_cache(maxsize=65_536)
-def names_nobody(text: str | None) -> bool:
-    """True if a text that should name a person names none; of an address, the part before the @ must name one."""
-    local = visible(text or "").partition("@")[0]
-    return says_nothing(local)
+def names_nobody(text: str | None, nobody: frozenset[str] = frozenset()) -> bool:
+    """True if a text that should name a person names none.
+
+    Of an address, the part before the @ and a + must name one; of an ARN, what stands last.
+
+    Args:
+        text: the name.
+        nobody: further names, lower case, that are nobody's: the words of a text may not all be such, or mean a role.
+    """
+    local, at, _ = visible(text or "").casefold().removeprefix("mailto:").partition("@")
+    if at:
+        local = local.partition("+")[0]
+    elif local.startswith("arn:"):
+        local = re.split("[:/]", local)[-1]
+    words = _words(local)
+    known = {word for name in nobody for word in _words(name)}
+    return says_nothing(local) or (
+        not known.isdisjoint(words) and all(word in known or word in _NO_VALUE or word in _ROLE for word in words)
+    )
 
 
 def _words(text: str | None) -> list[str]:

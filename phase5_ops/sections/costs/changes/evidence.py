@@ -89,9 +89,7 @@ Changes = GatheredTable[RecordedChange, ChangeFacts]
 
 def nobody(text: str | None, policy: ChangePolicy) -> bool:
     """True for a text by which nobody can be asked: it says nothing, or is one of the policy's names."""
-    said = visible(text or "").casefold()
-    names = {name.casefold() for name in policy.nobody}
-    return names_nobody(text) or said in names or said.partition("@")[0].strip(" .[]()") in names
+    return names_nobody(text, frozenset(name.casefold() for name in policy.nobody))
 
 
 def events_of(policy: ChangePolicy) -> dict[ConfigurationKind, frozenset[str]]:
@@ -129,7 +127,8 @@ class ChangeAudit:
         self._since = self.now - timedelta(days=self.policy.lookback_days)
         self._events = events_of(self.policy)
         self._every = frozenset().union(*self._events.values())
-        self._judged = [each for each in self.records.records if each.tenant not in self.canary_tenants]
+        different = {(each.table, each.pk, each.sk): each for each in self.records.records}  # one table may have two roles
+        self._judged = [each for each in different.values() if each.tenant not in self.canary_tenants]
 
     def _when(self, record: ConfigurationRecord) -> When:
         if record.updated_at is None:
@@ -155,7 +154,7 @@ class ChangeAudit:
         """Takes items of the ledger, DynamoDB JSON."""
         for item in items:
             try:
-                entry = parse_change_entry(item, self._every)
+                entry = parse_change_entry(item, self._every, self._tolerance)
             except AttributeProblem as problem:
                 name = f"{key_text(item, 'pk')} / {key_text(item, 'sk')}"
                 self._malformed[name] = MalformedRecord(ledger, name, problem.attribute, problem.problem)

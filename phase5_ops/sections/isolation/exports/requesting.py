@@ -54,7 +54,9 @@ from phase5_ops.verdict import FindingCode
 LEASE_USER = "audit-export"
 #: The period ends so long ago: what is being written now is not in it, and indexes have what is.
 _SETTLED = timedelta(seconds=60)
-_PATH = "/audit/exports"
+_PATH, _PENDING = "/audit/exports", "PENDING"
+#: So long after the request the export may not be found: the Control Center's reads are eventually consistent.
+_NOT_YET_SECONDS = 5.0
 #: As the platform makes it; what names a tenant, a kind of item or nothing is none.
 _EXPORT_ID = re.compile(r"exp-[A-Za-z0-9_-]{8,124}")
 _S3_HOST = re.compile(r"([a-z0-9][a-z0-9.-]*\.)?s3([.-][a-z0-9-]+){0,3}\.amazonaws\.com(\.cn)?")
@@ -140,17 +142,17 @@ class _Exporting:
 
     def _period(self, tenant: str) -> tuple[tuple[datetime, datetime], list[Item]]:
         """From when to when is exported, and what the ledger has of it; what makes more than a page of it is written first."""
-        policy, now = self.run.settings.exports, self.run.now()
-        period = (now - timedelta(days=policy.days), now - _SETTLED)
+        policy, until = self.run.settings.exports, self.run.now() - _SETTLED
+        period = (until - timedelta(days=policy.days), until)
         items = self._entries(tenant, period)
         if self.facts.ledger_pages < policy.min_pages and not self._failed():
-            filler = filler_entries(tenant, self.run.run_id, now)
+            filler = filler_entries(tenant, self.run.run_id, until - _SETTLED)
             own_work.note_export(self.run, filler_trace(self.run.run_id))
             written = put_items(self.run.reader, self.run.settings.tables.ledger, filler)
             self.reads += written
+            self.sleep(self.run.settings.probes.settle_seconds)  # until the indexes, which exports may be made from, have them
             if all(read.status is ReadStatus.OK for read in written):
                 self.facts = replace(self.facts, planted=len(filler))
-                period = (period[0], now)
                 items = self._entries(tenant, period)
         self.facts = replace(self.facts, period=[iso(moment) for moment in period])
         return period, items
@@ -218,11 +220,12 @@ class _Asking:
             raise self._stopped(ExportCode.EXPORT_REFUSED, "an export_id", f"{said!r}")
         own_work.note_export(self.run, self.export_id)
         for pause in growing_pauses():
-            told = self._ask(client, Request("GET", f"{_PATH}/{self.export_id}", headers=headers))
+            may_lack = time.monotonic() - began < _NOT_YET_SECONDS
+            told = self._ask(client, Request("GET", f"{_PATH}/{self.export_id}", headers=headers), may_lack=may_lack)
             self.waited = time.monotonic() - began
             if told.get("status") == "COMPLETED":
                 return self._fetched(told.get("presigned_url"))
-            if told.get("status") != "PENDING" or self.waited >= settings.exports.seconds:
+            if told.get("status") != _PENDING or self.waited >= settings.exports.seconds:
                 seen = f"{told.get('status')!r} after {self.waited:.1f} s" + (
                     f": {message}" if (message := told.get("error_message")) else ""
                 )
@@ -240,14 +243,16 @@ class _Asking:
             max_bytes=most,
         )
 
-    def _ask(self, client: HttpClient, request: Request) -> Mapping[str, Any]:
-        """What the Control Center says to a request for an export."""
+    def _ask(self, client: HttpClient, request: Request, *, may_lack: bool = False) -> Mapping[str, Any]:
+        """What the Control Center says to a request for an export; `may_lack`: one that is not found is pending."""
         ids = frozenset({self.export_id} - {""})
         account = frozenset({self.run.settings.probes.account_a})
         check_cross_tenant(request, Ground(self.configured.tenant_a, self.configured.tenant_b, account, marks=ids))
         answer = client.send(request)
         if answer.problem is not None or answer.status is None:
             raise self._stopped(ExportCode.EXPORT_UNANSWERED, "an answer", answer.detail, request)
+        if may_lack and answer.status == HTTPStatus.NOT_FOUND:
+            return {"status": _PENDING}
         told = _told(answer)
         if answer.status >= HTTPStatus.BAD_REQUEST or told is None:
             seen = f"HTTP {answer.status}: {self._redactor(answer.body)[:_SHOWN]}"
@@ -258,7 +263,7 @@ class _Asking:
         """The file behind the link of a completed export."""
         policy = self.run.settings.exports
         endpoint = self.run.reader.client("s3").meta.endpoint_url
-        parts, problem = checked_link(url, endpoint, self.configured.tenant_b)
+        parts, problem = checked_link(url, endpoint, f"{self.configured.tenant_a}/{self.export_id}.json")
         if problem is not None or parts is None:
             raise self._stopped(
                 ExportCode.EXPORT_LINK_REFUSED, "a presigned https link to the export's object in S3", str(problem)
@@ -284,13 +289,13 @@ def _told(answer: HttpAnswer) -> Mapping[str, Any] | None:
     return told if isinstance(told, Mapping) else None
 
 
-def checked_link(url: object, endpoint: str, other_tenant: str) -> tuple[SplitResult | None, str | None]:
+def checked_link(url: object, endpoint: str, file: str) -> tuple[SplitResult | None, str | None]:
     """The parts of a link that may be followed; else why it may not.
 
     Args:
         url: as the Control Center gave it.
         endpoint: where this run reaches S3; one on this machine may be followed to, too.
-        other_tenant: whose files the link must not name.
+        file: the end of the path of the file that was asked for; another may be a customer's.
     """
     if not isinstance(url, str) or not url:
         return None, f"no link: {json.dumps(url)}"
@@ -308,6 +313,6 @@ def checked_link(url: object, endpoint: str, other_tenant: str) -> tuple[SplitRe
         return None, f"a link to {where}"
     if in_s3 and not signed:
         return None, f"a link to {where} without a signature, which anybody could follow"
-    if other_tenant in unquote(parts.path).split("/"):
-        return None, f"a file of {other_tenant}"
+    if not unquote(parts.path).endswith(f"/{file}"):
+        return None, f"a link to {unquote(parts.path)}, and not to a file …/{file}"
     return parts, None

@@ -1,12 +1,15 @@
 """changes_are_audited: which entry tells of which change, who is nobody, and what cannot be judged."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 
+from phase5_ops.ccnative.configuration_changes import ConfigurationRecords
 from phase5_ops.clock import iso
 from phase5_ops.policy import ChangePolicy
 from phase5_ops.reads import ReadStatus
+from phase5_ops.sections.costs.changes.evidence import ChangeAudit
 from phase5_ops.sections.costs.changes.preview import PREVIEW
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.sections.costs.changes.changed_platform import (
@@ -19,9 +22,11 @@ from phase5_ops_tests.sections.costs.changes.changed_platform import (
     NOW,
     SWITCHES,
     WHO,
+    Item,
     Platform,
     Raw,
     audited,
+    item_of,
 )
 
 RECORDS = [MODE, DEFAULT_MODE, ALLOWLIST, BUDGET, SWITCHES]
@@ -45,10 +50,16 @@ def test_what_the_platform_was_observed_to_write_fails():
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: str(record.get("sk", "switches")))
 def test_an_entry_of_another_time_tenant_or_record_does_not_count(record):
-    for change in ({"timestamp": iso(NOW - timedelta(days=3, seconds=61))}, {"tenantId": "globex"}, {"eventType": "POLICY_SET"}):
+    for change in (
+        moved(timedelta(seconds=-61)),
+        lambda entry: entry.update(tenantId="globex"),
+        lambda entry: entry["data"].update(tenant_id="globex"),
+        lambda entry: (entry.update(accountId="eu"), entry["data"].update(account_id="us")),
+        lambda entry: entry.update(eventType="POLICY_SET"),
+    ):
         platform = Platform()
         _, entry = platform.changed(record)
-        entry |= change
+        change(entry)
         assert platform.codes() == ["change_not_audited"]
     platform = Platform()
     platform.changed(record, told=False)
@@ -58,6 +69,33 @@ def test_an_entry_of_another_time_tenant_or_record_does_not_count(record):
     judgement = platform.judged()
     assert [finding.code for finding in judgement.findings] == ["change_not_audited"]
     assert judgement.findings[0].seen == f"none; {len(others)} entries of other changes of the tenant"
+
+
+def moved(span: timedelta, *, written: timedelta | None = None) -> Callable[[Item], None]:
+    """Dates an entry by so much otherwise; `written`: its entry id by so much."""
+
+    def change(entry: Item) -> None:
+        at = datetime.fromisoformat(entry["timestamp"]) + span
+        milliseconds = int((at + (written or timedelta())).timestamp() * 1000)
+        entry["timestamp"], entry["entryId"] = iso(at), f"entry-{milliseconds}-moved"
+        entry["sk"] = f"ENTRY#{entry['timestamp']}#{entry['entryId']}"
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        moved(timedelta(), written=timedelta(days=3)),  # written when somebody asked for it
+        moved(timedelta(), written=timedelta(seconds=-61)),
+        lambda entry: entry.update(sk=entry["sk"].replace(":41.", ":45.")),
+    ],
+)
+def test_an_entry_that_was_written_at_another_time_than_it_says_is_malformed(change):
+    platform = Platform()
+    _, entry = platform.changed(MODE, days_ago=3)
+    change(entry)
+    assert platform.codes() == ["change_not_audited", "change_record_malformed"]
 
 
 @pytest.mark.parametrize(
@@ -71,6 +109,8 @@ def test_an_entry_of_another_time_tenant_or_record_does_not_count(record):
             {"eventType": "BUDGET_CONFIG_UPDATED", "accountId": None, "data": {"account_id": "eu", "actor": WHO, "reason": "x1"}},
         ),
         (SWITCHES, {"eventType": "KILL_SWITCH_UPDATED", "userId": WHO, "data": {"justification": "a drill"}}),
+        (SWITCHES, {"data": {"pk": "TENANT#acme", "changed_by": WHO, "reason": "a drill"}}),
+        (BUDGET, {"data": {"max_per_action_type": BUDGET["max_per_action_type"], "changed_by": WHO, "reason": "more"}}),
         (MODE, {"accountId": None, "data": {"pk": MODE["pk"], "sk": MODE["sk"], "updated_by": WHO, "change_reason": "why"}}),
     ],
 )
@@ -114,6 +154,15 @@ def test_event_types_of_the_platforms_own_are_settings():
         "root",
         "system@corp.example",
         "[system]",
+        '"system"',
+        "system-user",
+        "admin, root",
+        "unknown, system",
+        "service account",
+        "SYSTEM\\admin",
+        "mailto:system@corp.example",
+        "admin+ops@corp.example",
+        "arn:aws:iam::123456789012:root",
         "root.",
     ],
 )
@@ -128,7 +177,9 @@ def test_nobody_is_named_by_such_names(name):
     assert platform.codes() == ([] if name is None else ["change_by_nobody"])  # a record need not say who
 
 
-@pytest.mark.parametrize("name", ["dana", "seller-1", "deploy-bot@example.com", "arn:aws:iam::123456789012:user/dana"])
+@pytest.mark.parametrize(
+    "name", ["dana", "seller-1", "System Dana", "+1 555 0100", "deploy-bot@example.com", "arn:aws:iam::123456789012:user/dana"]
+)
 def test_somebody_is_named_by_such_names(name):
     platform = Platform()
     item, entry = platform.changed(MODE)
@@ -136,7 +187,7 @@ def test_somebody_is_named_by_such_names(name):
     assert platform.codes() == []
 
 
-@pytest.mark.parametrize("reason", [None, "", "-", "n/a", "${reason}", "undefined"])
+@pytest.mark.parametrize("reason", [None, "", "-", "n/a", "${reason}", "undefined", "no reason", "unknown reason", "none given"])
 def test_a_reason_that_says_nothing_is_none(reason):
     platform = Platform()
     _, entry = platform.changed(SWITCHES)
@@ -179,6 +230,9 @@ def test_values_that_a_record_does_not_have_are_the_platforms_defaults_and_lists
     entry["data"]["execution_enabled"] = True
     _, entry = platform.changed(ALLOWLIST)
     entry["data"]["action_types"] = ["B", "CREATE_CRM_TASK"]
+    item, entry = platform.changed(BUDGET)
+    del item["max_per_action_type"]
+    entry["data"]["max_per_action_type"] = None
     assert platform.codes() == []
 
 
@@ -270,8 +324,6 @@ def test_nothing_read_is_not_judged_and_test_tenants_are_left_out():
 
 
 def test_near_changes_of_a_tenant_are_one_stretch_of_the_ledger():
-    from phase5_ops.ccnative.configuration_changes import ConfigurationRecords
-    from phase5_ops.sections.costs.changes.evidence import ChangeAudit
     from phase5_ops_tests.sections.costs.budgets.autonomy_platform import item
 
     records = ConfigurationRecords()
@@ -299,3 +351,10 @@ def test_a_sort_key_alone_is_of_the_account_that_the_entry_names(record):
     _, entry = platform.changed(record)
     entry |= {"accountId": "another", "data": {"sk": record["sk"], "changed_by": WHO, "reason": "why not"}}
     assert platform.codes() == ["change_not_audited"]
+
+
+def test_one_table_that_holds_both_kinds_of_record_is_read_twice_and_judged_once():
+    records = ConfigurationRecords()
+    for _ in ("autonomy_config", "autonomy_budget_state"):
+        records.add([item_of(MODE | {"updated_at": iso(NOW)})], CONFIG)
+    assert len(ChangeAudit(records, NOW, NOW, ChangePolicy()).table(LEDGER, (CONFIG,)).rows) == 1

@@ -65,7 +65,15 @@ ENTRIES = [plain(number) for number in range(5)]
 def test_a_whole_export_passes_in_any_order_and_with_the_tables_keys():
     file = [exported(entry) for entry in reversed(ENTRIES)]
     assert judged(held(ENTRIES), file).verdict is Verdict.PASS
-    assert judged(held(ENTRIES), [each | {"pk": "TENANT#x", "gsi1sk": "y"} for each in file]).verdict is Verdict.PASS
+    keyed = [exported(entry) | {name: entry[name] for name in KEYS & entry.keys()} for entry in ENTRIES]
+    assert judged(held(ENTRIES), keyed).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("key", sorted(KEYS))
+def test_a_key_in_the_file_that_is_not_the_items_own_is_an_alteration(key):
+    file = [exported(entry) for entry in ENTRIES]
+    file[0] |= {key: "TENANT#globex"}
+    assert codes(judged(held(ENTRIES), file)) == ["export_entries_altered"]
 
 
 @given(st.integers(0, 4), st.sampled_from(["missing", "doubled", "altered", "foreign", "invented"]))
@@ -155,6 +163,7 @@ def test_what_could_not_be_read_and_what_kept_the_export_away_is_said():
     assert (judgement.verdict, codes(judgement)) == (Verdict.INCONCLUSIVE, ["probes_off"])
 
 
+FILE = "canary-a/exp-1.json"
 S3 = "https://cc-native-exports.s3.us-west-2.amazonaws.com/audit-exports/canary-a/exp-1.json?X-Amz-Signature=1"
 HERE = "http://127.0.0.1:5000"
 
@@ -162,18 +171,18 @@ HERE = "http://127.0.0.1:5000"
 @pytest.mark.parametrize(
     "url",
     [
-        S3,
-        "https://s3.us-west-2.amazonaws.com/bucket/key?Signature=1",
-        "https://s3.amazonaws.com/bucket/key?X-Amz-Signature=1",
-        "https://b.s3-us-west-2.amazonaws.com/key?X-Amz-Signature=1",
-        "https://b.s3.dualstack.us-west-2.amazonaws.com/key?X-Amz-Signature=1",
-        "https://b.s3.cn-north-1.amazonaws.com.cn/key?X-Amz-Signature=1",
-        "https://b.s3.us-west-2.amazonaws.com:443/key?X-Amz-Signature=1",
-        f"{HERE}/bucket/key?X-Amz-Signature=1",
+        "https://cc-native-exports.s3.us-west-2.amazonaws.com/{}?X-Amz-Signature=1",
+        "https://s3.us-west-2.amazonaws.com/bucket/{}?Signature=1",
+        "https://s3.amazonaws.com/bucket/{}?X-Amz-Signature=1",
+        "https://b.s3-us-west-2.amazonaws.com/{}?X-Amz-Signature=1",
+        "https://b.s3.dualstack.us-west-2.amazonaws.com/{}?X-Amz-Signature=1",
+        "https://b.s3.cn-north-1.amazonaws.com.cn/{}?X-Amz-Signature=1",
+        "https://b.s3.us-west-2.amazonaws.com:443/{}?X-Amz-Signature=1",
+        HERE + "/bucket/{}?X-Amz-Signature=1",
     ],
 )
 def test_links_to_s3_and_to_the_embedded_aws_are_followed(url):
-    assert checked_link(url, HERE, "canary-b")[1] is None
+    assert checked_link(url.format("audit-exports/canary-a/exp-1.json"), HERE, FILE)[1] is None
 
 
 @pytest.mark.parametrize(
@@ -201,18 +210,22 @@ def test_links_to_s3_and_to_the_embedded_aws_are_followed(url):
         S3.partition("?")[0],  # anybody could follow it
         S3.replace("canary-a", "canary-b"),
         S3.replace("canary-a", "canary%2Db"),
+        S3.replace("canary-a", "acme"),  # a customer's
+        S3.replace("canary-a", "tenant=canary-b"),
+        S3.replace("exp-1", "exp-2"),
+        S3.replace("canary-a", "not-canary-a"),
     ],
 )
 def test_every_other_link_is_refused(url):
-    parts, problem = checked_link(url, HERE, "canary-b")
+    parts, problem = checked_link(url, HERE, FILE)
     assert parts is None
     assert problem
 
 
 def test_a_real_endpoint_is_none_of_this_machine():
     endpoint = "https://s3.us-west-2.amazonaws.com"
-    assert checked_link(S3, endpoint, "canary-b")[1] is None
-    assert checked_link(f"{HERE}/key", endpoint, "canary-b")[1] is not None
+    assert checked_link(S3, endpoint, FILE)[1] is None
+    assert checked_link(f"{HERE}/{FILE}", endpoint, FILE)[1] is not None
 
 
 def test_the_entries_that_fill_a_page_are_few_and_more_than_a_page():
@@ -250,6 +263,13 @@ def test_of_two_entries_with_one_id_the_file_cannot_have_both():
     items = [*held(ENTRIES), held([ENTRIES[0] | {"sk": "ENTRY#later", "data": {"other": 1}}])[0]]
     for file in (ENTRIES, [*ENTRIES[1:], ENTRIES[0] | {"data": {"other": 1}}]):
         assert judged(items, [exported(each) for each in file]).verdict is Verdict.FAIL
+
+
+def test_a_number_is_read_to_its_last_digit():
+    entry = ENTRIES[0] | {"data": {"exact": Decimal("12345678901234567890.5")}}
+    for text, found in (("12345678901234567890.5", []), ("12345678901234567000", ["export_entries_altered"])):
+        file = json.dumps([exported(entry) | {"data": {"exact": 0}}]).replace('"exact": 0', f'"exact": {text}')
+        assert codes(judged(held([entry]), entries_of_export(file))) == found
 
 
 def test_sets_are_compared_by_what_they_hold():

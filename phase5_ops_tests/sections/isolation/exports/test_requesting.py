@@ -1,8 +1,10 @@
 """audit_export_is_whole on a running platform: every fault of an export, what is written for it, and what is not sent."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from uuid import uuid4
@@ -12,12 +14,16 @@ import pytest
 from phase5_ops.context import RunContext, open_run
 from phase5_ops.probing.codes import Obstructed
 from phase5_ops.probing.configured import require_settings
+from phase5_ops.probing.forge import TokenKind
+from phase5_ops.probing.redact import Redactor
+from phase5_ops.probing.request import HttpAnswer
 from phase5_ops.sandbox.scenarios.audit_export import EXPORT
 from phase5_ops.sandbox.scenarios.catalogue import all_scenarios, named
 from phase5_ops.sandbox.scenarios.registry import Scenario
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.sandbox.state.platform_faults import PlatformFault
 from phase5_ops.sandbox.state.probe_tenants import A
+from phase5_ops.sections.isolation.exports import requesting
 from phase5_ops.sections.isolation.exports.evidence import AuditExport
 from phase5_ops.sections.isolation.exports.filler import EVENT, NUMBER
 from phase5_ops.sections.isolation.exports.judge import judge_export
@@ -29,6 +35,7 @@ from phase5_ops_tests.without_dagster import judged
 
 pytestmark = pytest.mark.slow
 
+MOMENT = datetime(2026, 11, 23, tzinfo=UTC)
 FAULTY = [each for each in all_scenarios() if each.change.__module__.endswith(".audit_export") and each.turns]
 
 
@@ -198,7 +205,7 @@ def fetched(address: str) -> str:
     client = SimpleNamespace(meta=SimpleNamespace(endpoint_url=address))
     run = SimpleNamespace(settings=settings, reader=SimpleNamespace(client=lambda _: client))
     asking = _Asking(run, require_settings(settings), lambda _: None, export_id="exp-1")
-    return asking._fetched(f"{address}/bucket/key?Signature=abcdefgh")
+    return asking._fetched(f"{address}/bucket/audit-exports/{A.tenant_id}/exp-1.json?Signature=abcdefgh")
 
 
 @pytest.mark.parametrize(
@@ -226,3 +233,30 @@ def test_a_file_of_a_megabyte_is_fetched_whole(sandbox):
     content = b"[" + b" " * 1_500_000 + b"]"
     with answering(_answered(200, content)) as address:
         assert fetched(address).encode() == content
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(0.0, None), (5.1, "export_refused")])
+def test_an_export_that_was_just_asked_for_may_not_be_found_yet(sandbox, monkeypatch, seconds, code):
+    """The Control Center reads it without consistency in the same moment in which it was written."""
+    answers = iter([(202, {"export_id": "exp-12345678"}), (404, {}), (200, {"status": "COMPLETED"})])
+    clock = iter([0.0, *[seconds] * 10])
+    monkeypatch.setattr(requesting.time, "monotonic", lambda: next(clock))
+    client = SimpleNamespace(send=lambda _: _answer(*next(answers)))
+    settings = load_settings()
+    run = SimpleNamespace(settings=settings, shared={}, reader=None)
+    asking = _Asking(run, require_settings(settings), lambda _: None)
+    signed_in = SimpleNamespace(redactor=Redactor(), reads=[], supply=SimpleNamespace(tokens={TokenKind.VALID: "token"}))
+    monkeypatch.setattr(requesting, "tokens_of_run", lambda *_, **__: signed_in)
+    monkeypatch.setattr(requesting, "Pool", lambda *_: None)
+    monkeypatch.setattr(asking, "_client", lambda *_: client)
+    monkeypatch.setattr(asking, "_fetched", lambda _: "[]")
+    if code is None:
+        assert asking.file((MOMENT, MOMENT)) == "[]"
+    else:
+        with pytest.raises(Obstructed) as stopped:
+            asking.file((MOMENT, MOMENT))
+        assert stopped.value.obstacle.code == code
+
+
+def _answer(status: int, body: object) -> HttpAnswer:
+    return HttpAnswer(status, None, "", json.dumps(body), 1.0)
