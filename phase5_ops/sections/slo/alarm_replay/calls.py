@@ -1,7 +1,7 @@
 """The calls of a tool by five minutes: in which of them it missed its SLO, and in which hours that cannot be excluded. Pure.
 
 A window misses the SLO as `tool_slo_met` has it: of at least `min_window_samples` calls too many took too long, or failed. A
-breach is an unbroken row of such windows.
+breach is an unbroken row of such windows. One that is slow only by failed calls is a breach of errors alone.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,11 +13,12 @@ import numpy.typing as npt
 from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS
 from phase5_ops.cloudwatch.metric_query import MetricSet
 from phase5_ops.policy import SloPolicy
-from phase5_ops.sections.slo.alarm_replay.recorded_metrics import Range, RecordedMetrics, Values
+from phase5_ops.sections.slo.alarm_replay.recorded_metrics import Range, RecordedMetrics, Values, has_tenant
 from phase5_ops.sections.slo.alarm_replay.timeline import Span, merged
 from phase5_ops.sections.slo.summary.plan import FIVE_MINUTES, HOUR, SAMPLES, SUM, within_stat
 
 Counts = npt.NDArray[np.float64]
+Windows = npt.NDArray[np.bool_]
 _Total = Callable[[str, str], Counts]  # of a metric and a statistic
 
 _SLOTS_AN_HOUR = HOUR // FIVE_MINUTES
@@ -54,9 +55,12 @@ class SignalCalls:
     calls: Counts
     limit: float  # largest share of bad calls that meets the SLO
 
-    def breaches(self, least: int) -> list[Breach]:
-        """The breaches: windows with fewer than `least` calls are not judged."""
-        missed = (self.calls >= max(least, 1)) & (self.bad > self.limit * self.calls + _ROUNDING)
+    def missed(self, least: int) -> Windows:
+        """Which windows miss the SLO; those with fewer than `least` calls are not judged."""
+        return (self.calls >= max(least, 1)) & (self.bad > self.limit * self.calls + _ROUNDING)
+
+    def breaches(self, missed: Windows) -> list[Breach]:
+        """Windows that miss the SLO, those next to each other made one breach."""
         edges = np.flatnonzero(np.diff(np.concatenate([[0], missed.astype(np.int8), [0]])))
         found = []
         for begin, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
@@ -76,6 +80,28 @@ def signal_calls(signal: str, sets: Sequence[MetricSet], recorded: RecordedMetri
         return _placed(of_metric, recorded.range.first, FIVE_MINUTES, slots)
 
     return _of(signal, total, recorded.range, policy)
+
+
+def missed_windows(
+    sets: Sequence[MetricSet], calls: Mapping[str, SignalCalls], recorded: RecordedMetrics, policy: SloPolicy
+) -> dict[str, Windows]:
+    """Which windows of one tool as emitted miss the SLO, by signal; one that is slow only by failed calls counts as errors alone.
+
+    The latency of a failed call is in its tenant's set alone, where no alarm on a percentile can see it, since percentiles of
+    several sets do not add up: who is to hear of such a window is the error alarm.
+
+    Args:
+        sets: of the tool as emitted.
+        calls: those of each signal, from all of these sets.
+        recorded: their values.
+        policy: the SLO.
+    """
+    missed = {signal: each.missed(policy.min_window_samples) for signal, each in calls.items()}
+    both = missed["latency"] & missed["error"]
+    if both.any():
+        succeeded = signal_calls("latency", [one for one in sets if not has_tenant(one)], recorded, policy)
+        missed["latency"] &= ~both | succeeded.missed(1)
+    return missed
 
 
 def possible_hours(

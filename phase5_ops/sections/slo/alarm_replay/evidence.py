@@ -14,7 +14,7 @@ from phase5_ops.cloudwatch.metric_query import MetricSet
 from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable, filled
 from phase5_ops.policy import SloPolicy
 from phase5_ops.reads import Read
-from phase5_ops.sections.slo.alarm_replay.calls import METRICS_OF, Breach, signal_calls
+from phase5_ops.sections.slo.alarm_replay.calls import METRICS_OF, Breach, missed_windows, signal_calls
 from phase5_ops.sections.slo.alarm_replay.notified import Firing, Notifying
 from phase5_ops.sections.slo.alarm_replay.plan import Watching
 from phase5_ops.sections.slo.alarm_replay.recorded_metrics import RecordedMetrics
@@ -177,8 +177,8 @@ def alarm_replay_table(
 class _Missed:
     """When a tool missed its SLO: the breaches, and the windows that miss it however few calls they had."""
 
-    breaches: Sequence[Breach]
-    however_few: Sequence[Span]
+    breaches: list[Breach]
+    however_few: list[Span]
 
 
 @dataclass(frozen=True)
@@ -310,13 +310,16 @@ def _missed(
     emitted: dict[str, list[list[MetricSet]]] = {}
     for (name, _), members in tools_as_emitted(sets).items():
         emitted.setdefault(canonical_tool(name), []).append(members)
-    found = {}
+    found: dict[tuple[str, str], _Missed] = {}
     for tool in tools:
-        for signal in METRICS_OF:
-            calls = [signal_calls(signal, members, recorded, policy) for members in emitted.get(tool, ())]
-            breaches = sorted(breach for each in calls for breach in each.breaches(policy.min_window_samples))
-            few = [(breach.start, breach.end) for each in calls for breach in each.breaches(1)]
-            found[tool, signal] = _Missed(breaches, few)
+        of_tool = {signal: _Missed([], []) for signal in METRICS_OF}
+        for members in emitted.get(tool, ()):
+            calls = {signal: signal_calls(signal, members, recorded, policy) for signal in METRICS_OF}
+            for signal, missed in missed_windows(members, calls, recorded, policy).items():
+                of_tool[signal].breaches.extend(calls[signal].breaches(missed))
+                few = calls[signal].breaches(calls[signal].missed(1))
+                of_tool[signal].however_few.extend((breach.start, breach.end) for breach in few)
+        found |= {(tool, signal): _Missed(sorted(each.breaches), each.however_few) for signal, each in of_tool.items()}
     return found
 
 

@@ -18,8 +18,8 @@ LEAST = SLO.min_window_samples
 def breaches(recording, signal="error", least=LEAST):
     """From and until how many minutes ago, with bad and all calls."""
     recorded = recording.recorded()
-    found = signal_calls(signal, recording.sets, recorded, SLO).breaches(least)
-    end = recorded.range.end
+    calls = signal_calls(signal, recording.sets, recorded, SLO)
+    found, end = calls.breaches(calls.missed(least)), recorded.range.end
     return [((end - each.start) / 60, (end - each.end) / 60, each.bad, each.calls) for each in found]
 
 
@@ -82,7 +82,7 @@ def test_no_breach_is_in_an_hour_that_was_excluded(slots, signal, busy):
     possible = possible_hours(signal, fine, hourly, [one for one in sets if has_tenant(one)], SLO)
 
     def elsewhere(calls):
-        windows = [(each.start, each.end) for each in calls.breaches(LEAST)]
+        windows = [(each.start, each.end) for each in calls.breaches(calls.missed(LEAST))]
         slots = {at for start, end in windows for at in range(start, end, 300)}
         return {at for at in slots if not any(start <= at < end for start, end in possible)}
 
