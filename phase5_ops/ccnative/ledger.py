@@ -180,7 +180,7 @@ def other_time(stamp: str, sk: str, tolerance: timedelta) -> str | None:
         tolerance: how far the time in the entry id may be from the timestamp; one call writes both.
     """
     key_stamp, _, entry_id = sk.removeprefix(SORT_PREFIX).partition("#")
-    if key_stamp != stamp:
+    if key_stamp != stamp and moment(key_stamp) != epoch_ms(stamp):
         return f"its sort key has {shown(key_stamp)}"
     written = written_ms(entry_id)
     if written is not None and abs(epoch_ms(stamp) - written) > tolerance // _MILLISECOND:

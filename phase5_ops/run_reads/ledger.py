@@ -81,7 +81,8 @@ def latest_entry(run: RunContext) -> int:
 
 def new_trails(run: RunContext) -> ExecutionTrails:
     """What is to take the window's entries."""
-    return ExecutionTrails(run.settings.tables.ledger, latest_entry(run))
+    tolerance = timedelta(seconds=run.settings.replay.entry_id_tolerance_seconds)
+    return ExecutionTrails(run.settings.tables.ledger, tolerance, latest_entry(run))
 
 
 def offer_trails(run: RunContext, trails: ExecutionTrails, read: LedgerRead, since: int) -> None:

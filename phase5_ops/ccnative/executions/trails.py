@@ -8,6 +8,7 @@ of its execution is not taken for absent.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from sys import intern
 from typing import Any
 
@@ -21,14 +22,17 @@ from phase5_ops.ccnative.attributes import (
     text,
     whole_number,
 )
+from phase5_ops.ccnative.executions.records import FAILED
 from phase5_ops.ccnative.ledger import (
     ACTION_EXECUTED,
     ACTION_FAILED,
     EXECUTION_STARTED,
     PARTITION_PREFIX,
     REPLAY_STARTED,
+    SORT_PREFIX,
     SUCCESS_STATUSES,
     epoch_ms,
+    other_time,
     stamp_of,
 )
 
@@ -45,7 +49,7 @@ class Trail:
     Attributes:
         tenant, account, intent: whose execution it is, by the entry that was read first.
         starts, executed, failed: how many EXECUTION_STARTED, ACTION_EXECUTED and ACTION_FAILED there are.
-        started, ended: the first of each.
+        started, ended: the last start, and the first end.
         start_count, end_count: the attempt's number, as start and end have it; None where an entry has none.
         reported: the tool ran, and reported how it ended: an end with a status.
         replayed: REPLAY_STARTED is there.
@@ -99,15 +103,16 @@ class ExecutionTrails:
 
     Args:
         table: the ledger's name, for malformed records.
+        id_tolerance: how far an entry's timestamp may be from the time in its entry id; beyond it the entry is malformed.
         latest: epoch ms; an entry stamped later cannot have been written yet and is malformed. None where that is not known.
     """
 
-    def __init__(self, table: str, latest: int | None = None) -> None:
+    def __init__(self, table: str, id_tolerance: timedelta, latest: int | None = None) -> None:
         self.by_trace: dict[str, Trail] = {}
         self.unreadable: set[str] = set()  # traces of entries that could not be read
         self.malformed: list[MalformedRecord] = []
         self.malformed_count = 0
-        self._table, self._latest = table, latest
+        self._table, self._id_tolerance, self._latest = table, id_tolerance, latest
 
     def take(self, entry: object) -> None:
         """Takes one item of the ledger, DynamoDB JSON."""
@@ -128,7 +133,7 @@ class ExecutionTrails:
         if text(item, "eventType") != event:
             raise AttributeProblem("eventType", f"expected {event}, found {shown(item.get('eventType'))}")
         trace, tenant, account = (_needed(item, name) for name in ("traceId", "tenantId", "accountId"))
-        at = _time(item, self._latest)
+        at = _time(item, self._id_tolerance, self._latest)
         data = _data(item)
         intent = _needed(data, "action_intent_id", "data.")
         status = _optional(data, "status", "data.") if event in (ACTION_EXECUTED, ACTION_FAILED) else None
@@ -144,7 +149,7 @@ class ExecutionTrails:
             trail.replayed = True
         elif event == EXECUTION_STARTED:
             trail.starts += 1
-            if trail.started is None or at < trail.started:
+            if trail.started is None or at > trail.started:
                 trail.started, trail.start_count = at, count
         else:
             self._end(trail, event, at, status, count)
@@ -154,7 +159,7 @@ class ExecutionTrails:
             trail.executed += 1
         else:
             trail.failed += 1
-        if status is not None and (status in SUCCESS_STATUSES) is not (event == ACTION_EXECUTED):
+        if status is not None and not (status in SUCCESS_STATUSES if event == ACTION_EXECUTED else status == FAILED):
             trail.note(f"{event} says {shown(status)}")
         if trail.ended is None or at < trail.ended:
             trail.ended, trail.end_count = at, count
@@ -194,14 +199,19 @@ def _optional(holder: Mapping[str, Any], name: str, where: str) -> str | None:
         raise AttributeProblem(where + name, problem.problem) from problem
 
 
-def _time(item: Mapping[str, Any], latest: int | None) -> int:
-    stamp = _needed(item, "timestamp")
+def _time(item: Mapping[str, Any], id_tolerance: timedelta, latest: int | None) -> int:
+    """When an entry was written: its timestamp, which its key and its id must not contradict."""
+    stamp, entry_id, sk = (_needed(item, name) for name in ("timestamp", "entryId", "sk"))
     try:
         at = epoch_ms(stamp)
     except (ValueError, OverflowError) as error:
         raise AttributeProblem("timestamp", f"expected ISO-8601 with a time zone, found {shown(stamp)}") from error
     if latest is not None and at > latest:
         raise AttributeProblem("timestamp", f"ahead of the clock: {stamp_of(at)}")
+    if (otherwise := other_time(stamp, sk, id_tolerance)) is not None:
+        raise AttributeProblem("timestamp", f"{shown(stamp)}, but {otherwise}")
+    if sk.removeprefix(SORT_PREFIX).partition("#")[2] != entry_id:
+        raise AttributeProblem("entryId", f"expected the one of its sort key, found {shown(entry_id)}")
     return at
 
 

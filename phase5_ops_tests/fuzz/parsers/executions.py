@@ -25,6 +25,8 @@ BROKEN = {
         "accountId": ({"S": ""}, {"NULL": True}, None),
         "data": ({"S": "{}"}, {"L": []}, {"M": {"action_intent_id": {"N": "1"}}}, None),
         "eventType": ({"S": " EXECUTION_STARTED"}, {"S": "action_executed"}),
+        "entryId": ({"S": "entry-1700000000000-x"}, {"S": ""}, {"N": "1"}, None),
+        "sk": ({"S": "ENTRY#2020-01-01T00:00:00.000Z#x"}, {"S": "x"}),
     },
     OUTCOMES: {
         "status": ({"S": "RUNNING"}, {"N": "1"}, None),

@@ -118,7 +118,7 @@ class Platform:
         window = Window.before(NOW, ReplayPolicy())
         since = read_from(window, ReplayPolicy())
         latest = epoch_ms(iso(NOW + timedelta(minutes=5)))
-        trails = ExecutionTrails(LEDGER, latest)
+        trails = ExecutionTrails(LEDGER, timedelta(seconds=ReplayPolicy().entry_id_tolerance_seconds), latest)
         records = Records(trails, outcomes(OUTCOMES, since, latest), attempts(ATTEMPTS, since, latest))
         for each in self.executions:
             for entry in each.entries:

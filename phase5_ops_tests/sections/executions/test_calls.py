@@ -13,7 +13,7 @@ from phase5_ops.reads import ReadStatus
 from phase5_ops.sandbox.state.records import OUTCOMES, gateway_name
 from phase5_ops.sections.executions.judges.calls import unmatched
 from phase5_ops.verdict import Verdict
-from phase5_ops_tests.sections.executions.platform import NOTE, NOW, TEST_TENANT, Execution, Platform, codes, several
+from phase5_ops_tests.sections.executions.platform import NOTE, NOW, TEST_TENANT, Execution, Platform, again, codes, several
 
 HOURS = [timedelta(hours=number) for number in range(1, 11)]
 MINUTES = timedelta(minutes=1)
@@ -265,7 +265,7 @@ def test_every_way_to_add_one_record_turns_the_check_on_ends_and_more_data_point
         assert changed.measures().verdict is Verdict.PASS
     for entry in ("start", "end"):
         changed = platform()
-        changed.executions[0].more.append({**getattr(changed.executions[0], entry), "sk": "again", "entryId": "again"})
+        changed.executions[0].more.append(again(getattr(changed.executions[0], entry)))
         assert changed.ends().verdict is Verdict.FAIL
     changed = platform()
     changed.calls[stranger.outcome["tool_name"].rsplit("___")[-1], NOW - timedelta(hours=6)] += 1

@@ -6,11 +6,11 @@ import pytest
 
 from phase5_ops.policy import ExecutionPolicy
 from phase5_ops.reads import ReadStatus
-from phase5_ops.sandbox.state.records import ATTEMPTS, LEDGER, OUTCOMES
+from phase5_ops.sandbox.state.records import ATTEMPTS, LEDGER, OUTCOMES, milliseconds
 from phase5_ops.sections.executions import evidence
 from phase5_ops.sections.executions.judges import ends
 from phase5_ops.verdict import Verdict
-from phase5_ops_tests.sections.executions.platform import TEST_TENANT, Execution, Platform, again, codes, several
+from phase5_ops_tests.sections.executions.platform import NOW, TEST_TENANT, Execution, Platform, again, codes, several
 from phase5_ops_tests.sections.replay.audit.ledgers import dynamodb
 
 RECENT = timedelta(minutes=30)
@@ -216,6 +216,11 @@ def with_broken(table: str, name: str, value: object) -> Platform:
     [
         (LEDGER, "timestamp", {"S": "yesterday"}),
         (LEDGER, "timestamp", {"S": "2027-01-01T00:00:00.000Z"}),
+        (LEDGER, "timestamp", {"S": "2020-01-01T00:00:00.000Z"}),
+        (LEDGER, "timestamp", {"S": "0001-01-01T00:00:00+14:00"}),
+        (LEDGER, "entryId", {"S": "entry-1700000000000-x"}),
+        (LEDGER, "entryId", None),
+        (LEDGER, "sk", {"S": "ENTRY#2026-11-23T11:30:00.020Z"}),
         (LEDGER, "tenantId", {"S": " "}),
         (LEDGER, "accountId", {"N": "1"}),
         (LEDGER, "data", {"S": "{}"}),
@@ -250,6 +255,32 @@ def test_a_malformed_record_that_does_not_say_whose_it_is_is_an_error_beside_wha
     assert found.verdict is Verdict.ERROR
     assert len(codes(found)) == 2
     assert codes(found)[0] == "execution_record_malformed"
+
+
+@pytest.mark.parametrize(("apart", "code"), [(4, None), (6, "execution_record_malformed")])
+def test_an_entry_is_of_the_time_that_its_id_names(apart, code):
+    """One call of the platform writes both; an entry that was put in later says so by its id."""
+    one = Execution(1)
+    written = milliseconds(NOW - one.ago + timedelta(minutes=apart))
+    one.end["entryId"] = f"entry-{written}-x"
+    one.end["sk"] = f"ENTRY#{one.end['timestamp']}#{one.end['entryId']}"
+    assert codes(Platform.of(one, Execution(2)).ends()) == ([] if code is None else [code])
+
+
+def test_a_start_dated_before_the_window_hides_no_execution_of_it():
+    stuck = started_and("start", ago=timedelta(hours=3))
+    old = Execution(9, timedelta(days=7, minutes=30), intent=stuck.intent).start
+    stuck.more = [{**old, "traceId": stuck.start["traceId"]}]
+    assert codes(Platform.of(stuck, Execution(2)).ends()) == ["execution_left_nothing", "execution_started_twice"]
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "CANCELLED", "failed", ""])
+def test_a_failure_whose_status_is_another_is_found(status):
+    failed = Execution(1, status="FAILED")
+    failed.end["data"]["status"] = status
+    found = Platform.of(failed, Execution(2)).ends()
+    assert codes(found) == ["execution_records_disagree"]
+    assert f"ACTION_FAILED says {status!r}" in found.findings[0].seen
 
 
 def test_what_is_not_listed_is_counted(monkeypatch):
