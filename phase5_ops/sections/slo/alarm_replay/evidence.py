@@ -65,12 +65,14 @@ class AlarmReplay:
     recorded: Annotated[list[list[str]], "when CloudWatch says it was in ALARM: [[from, until]]", _JSON] = field(
         default_factory=list
     )
-    unexplained: Annotated[list[list[str]], "of these, those that the replay has not: [[from, until]]", _JSON] = field(
+    unexplained: Annotated[list[list[str]], "of these, where the replay is not in ALARM: [[from, until]]", _JSON] = field(
         default_factory=list
     )
-    absent: Annotated[list[dict[str, Any]], "what CloudWatch's history has not of the replay: [{start, end, breach}]", _JSON] = (
-        field(default_factory=list)
-    )
+    absent: Annotated[
+        list[dict[str, Any]],
+        "firings of the replay near whose beginning it did not go into ALARM by CloudWatch's history: [{start, end, breach}]",
+        _JSON,
+    ] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +269,7 @@ class _Replayed:
 def _row(tool: str, signal: str, shown: list[dict[str, Any]], breaches: Sequence[Breach], alarm: _Replayed) -> AlarmReplay:
     row, known, recorded = alarm.row, alarm.replay.timeline.known, alarm.recorded
     compared = alarm.replay.timeline.since(alarm.complete_from)
-    found = differences(recorded, compared, alarm.looks_back) if recorded else Differences((), ())
+    found = differences(recorded, compared, alarm.looks_back) if recorded else Differences()
     return AlarmReplay(
         tool,
         signal,

@@ -186,8 +186,8 @@ def _absent(rows: Sequence[AlarmReplay]) -> Iterator[Finding]:
         if alone or row.alarm not in told:
             told[row.alarm] = None if alone else Verdict.WARN
     for name, row in found.items():
-        expected = f"ALARM {_listed(row.absent)}"
-        yield _at(ReplayCode.DID_NOT_FIRE, row, expected, "not in ALARM then, by its history", told[name])
+        expected = f"goes into ALARM {_listed(row.absent)}"
+        yield _at(ReplayCode.DID_NOT_FIRE, row, expected, "it did not go into ALARM then, by its history", told[name])
 
 
 def _was_in_alarm(row: AlarmReplay, span: Mapping[str, Any]) -> bool:

@@ -5,13 +5,16 @@ only where the replay knows the state. Pure.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
+from math import inf
 from typing import Any
 
 from phase5_ops.clock import parse_iso
-from phase5_ops.sections.slo.alarm_replay.timeline import Span, Timeline, overlaps, pieced
+from phase5_ops.sections.slo.alarm_replay.timeline import Span, Timeline, in_common, merged, pieced, without
 
 _KEPT = timedelta(days=30)
 _STATE_UPDATE, _CONFIGURATION_UPDATE = "StateUpdate", "ConfigurationUpdate"
@@ -40,11 +43,11 @@ class Differences:
 
     Attributes:
         unexplained: when it was in ALARM although the replay is not.
-        absent: when the replay is in ALARM and it was not.
+        absent: firings of the replay that it did not begin, or not near enough.
     """
 
-    unexplained: Sequence[Span]
-    absent: Sequence[Span]
+    unexplained: Sequence[Span] = ()
+    absent: Sequence[Span] = ()
 
 
 def by_alarm(items: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
@@ -89,28 +92,47 @@ def recorded_states(
 def differences(recorded: Recorded, replayed: Timeline, slack: int) -> Differences:
     """Where both are known, and do not agree within `slack` seconds.
 
-    CloudWatch evaluates each minute on what has arrived by then, the replay at the end of each period on all that came.
+    CloudWatch evaluates each minute on what has arrived by then, the replay at the end of each period on all that came. Actions
+    are carried out when an alarm goes into ALARM: one that has been in ALARM since long before, or goes into it long after,
+    told nobody in time, however long both are in ALARM together.
     """
-    unexplained = [
-        span
-        for span in recorded.timeline.firing
-        if span[0] - slack >= recorded.since
-        and replayed.knows(span[0] - slack, span[1] + slack)
-        and not any(overlaps(_wider(span, slack), other) for other in replayed.firing)
-    ]
+    return Differences(_unexplained(recorded, replayed, slack), _absent(recorded, replayed, slack))
+
+
+def _unexplained(recorded: Recorded, replayed: Timeline, slack: int) -> list[Span]:
+    fired = merged((start - slack, end + slack) for start, end in replayed.firing)
+    surely_known = [(max(start, recorded.since) + slack, end - slack) for start, end in replayed.known]
+    return in_common(without(recorded.timeline.firing, fired), surely_known)
+
+
+def _absent(recorded: Recorded, replayed: Timeline, slack: int) -> list[Span]:
     end = max((piece.end for piece in recorded.timeline.pieces), default=recorded.since)
-    absent = [
-        span
-        for span in replayed.firing  # also one that goes on: CloudWatch has had time enough
-        if span[0] + slack <= end
-        and recorded.timeline.knows(span[0] - slack, min(span[1] + slack, end))
-        and not any(overlaps(_wider(span, slack), other) for other in recorded.timeline.firing)
+    return [
+        firing
+        for firing, earliest in _with_earliest(replayed, slack)  # also one that goes on: CloudWatch has had time enough
+        if firing[0] + slack <= end
+        and recorded.timeline.knows(firing[0] - slack, min(firing[0] + slack, end))
+        and not _begun(recorded.timeline.firing, firing[0], earliest, slack)
     ]
-    return Differences(unexplained, absent)
 
 
-def _wider(span: Span, slack: int) -> Span:
-    return span[0] - slack, span[1] + slack
+def _with_earliest(replayed: Timeline, slack: int) -> Iterator[tuple[Span, float]]:
+    """Each firing, and when a time in ALARM that covers its beginning may have begun.
+
+    Where the replay was out of ALARM for less than the slack, CloudWatch may have been in ALARM all the time; what was before the
+    state is known, nobody can say.
+    """
+    edges = {start for start, _ in replayed.known}
+    together = merged(replayed.firing, slack)
+    for firing in replayed.firing:
+        first = together[bisect_right(together, firing[0], key=lambda span: span[0]) - 1][0]
+        yield firing, -inf if first in edges else first - slack
+
+
+def _begun(recorded: Sequence[Span], start: int, earliest: float, slack: int) -> bool:
+    """Whether CloudWatch was in ALARM near the beginning of a firing, and not since before it can have come of it."""
+    near = recorded[bisect_right(recorded, start - slack, key=lambda span: span[1]) :]
+    return any(earliest <= first for first, _ in takewhile(lambda span: span[0] <= start + slack, near))
 
 
 def _moment(item: Mapping[str, Any]) -> datetime:

@@ -72,6 +72,21 @@ def in_common(some: Iterable[Span], others: Sequence[Span]) -> list[Span]:
     return merged((max(start, first), min(end, last)) for start, end in some for first, last in others)
 
 
+def without(some: Iterable[Span], others: Sequence[Span]) -> list[Span]:
+    """What of some spans is in none of the others; both are in order, and none overlaps another of its own."""
+    left: list[Span] = []
+    for start, end in some:
+        begin = start
+        for number in range(bisect_right(others, start, key=lambda span: span[1]), len(others)):
+            first, last = others[number]
+            if first >= end:
+                break
+            left.append((begin, first))
+            begin = last
+        left.append((begin, end))
+    return [span for span in left if span[0] < span[1]]
+
+
 def pieced(evaluated: Iterable[tuple[int, int, str]]) -> Timeline:
     """A timeline of states that were found one after the other, (start, end, state), neighbours of one state made one piece."""
     pieces: list[StateSpan] = []

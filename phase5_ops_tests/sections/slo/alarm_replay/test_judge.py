@@ -104,7 +104,6 @@ def test_cloudwatchs_own_history_is_laid_beside():
     started, ended = state_update(NAME, OUTAGE - 5, "OK", "ALARM"), state_update(NAME, OUTAGE - 45, "ALARM", "OK")
     assert found(outage(), alarm, items=[started, ended]) == {}
     assert found(outage(), alarm, items=[]) == {"did_not_fire": "FAIL"}
-    assert found(outage(), alarm, items=[ended]) == {}  # it was in ALARM from before on
     earlier = [state_update(NAME, OUTAGE + 400, "OK", "ALARM"), state_update(NAME, OUTAGE + 390, "ALARM", "OK")]
     assert found(outage(), alarm, items=[*earlier, started, ended]) == {"fired_without_reason": "WARN"}
     both = [started, ended, *(item | {"AlarmName": "other"} for item in earlier)]
@@ -112,6 +111,53 @@ def test_cloudwatchs_own_history_is_laid_beside():
         "did_not_fire": "WARN",
         "fired_without_reason": "WARN",
     }
+
+
+def in_alarm(begin: float, end: float | None = None):
+    """Items of an alarm that was in ALARM from and until so many minutes ago."""
+    return [state_update(NAME, begin, "OK", "ALARM"), *([] if end is None else [state_update(NAME, end, "ALARM", "OK")])]
+
+
+@pytest.mark.parametrize(
+    ("items", "state"), [(in_alarm(600), "ALARM"), (in_alarm(600, 60), "OK"), ([], "ALARM"), (in_alarm(600, 599), "OK")]
+)
+def test_a_time_in_alarm_without_reason_is_found_however_long_it_lasts_or_goes_on(items, state):
+    alarm = errors(**CONFIGURED, StateValue=state)
+    assert found(Recording().usual(), alarm, items=items) == {"fired_without_reason": "WARN"}
+
+
+def test_an_alarm_that_has_only_just_fired_is_not_yet_without_reason():
+    assert found(Recording().usual(), errors(**CONFIGURED, StateValue="ALARM"), items=in_alarm(10)) == {}
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "expected"),
+    [
+        (OUTAGE - 5, OUTAGE - 45, {}),
+        (OUTAGE + 10, OUTAGE - 60, {}),
+        (OUTAGE - 30, OUTAGE - 45, {}),
+        # the replay goes into ALARM at OUTAGE - 5, and the alarm looks at 25 minutes
+        (OUTAGE - 31, OUTAGE - 45, {"did_not_fire": "FAIL"}),
+        (OUTAGE + 30, OUTAGE + 5, {"did_not_fire": "FAIL", "fired_without_reason": "WARN"}),
+        (30 * 60, 60, {"did_not_fire": "FAIL", "fired_without_reason": "WARN"}),
+        (OUTAGE - 5, 60, {"fired_without_reason": "WARN"}),
+    ],
+)
+def test_only_going_into_alarm_near_its_beginning_tells_of_a_breach(begin, end, expected):
+    """In ALARM since long before, or only long after, it told nobody in time."""
+    assert found(outage(), errors(**CONFIGURED), items=in_alarm(begin, end)) == expected
+
+
+def test_an_alarm_that_fired_ten_hours_late_did_not_fire():
+    lasting = Recording().usual().calls(range(OUTAGE, OUTAGE - 600, -5), failed=100)
+    assert found(lasting, errors(**CONFIGURED), items=in_alarm(OUTAGE - 595, OUTAGE - 600)) == {"did_not_fire": "FAIL"}
+
+
+def test_an_alarm_by_history_may_stay_in_alarm_where_the_replay_leaves_it_for_minutes():
+    """Twenty minutes lie between the two firings of the replay; the alarm looks at twenty-five."""
+    twice = Recording().usual().calls([610, 605, 600, 595, 590, 575, 570, 565], failed=100)
+    alarm = errors(EvaluationPeriods=3, DatapointsToAlarm=3, **CONFIGURED)
+    assert found(twice, alarm, items=in_alarm(595, 555)) == {}
 
 
 def test_an_alarm_that_should_have_fired_without_a_breach_is_a_warning():
