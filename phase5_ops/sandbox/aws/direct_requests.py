@@ -1,7 +1,8 @@
 """Requests to services of one address go straight to moto's handler of the service, with the same answers.
 
 Most of the work on a small request is Flask's, and for a client of this process moto's search among all services' addresses.
-DynamoDB has a shorter way yet (`dynamodb.py`); services with many addresses, such as S3, go moto's own way.
+DynamoDB has a shorter way yet (`dynamodb.py`). Moto's own way go services with many addresses, such as S3, and those that few ask
+for: moto's SSM takes half of the time in which a sandbox starts to import, since it knows EC2.
 """
 
 import re
@@ -23,7 +24,6 @@ from moto.kms.responses import KmsResponse
 from moto.logs.responses import LogsResponse
 from moto.moto_server.werkzeug_app import BackendRequest
 from moto.sns.responses import SNSResponse
-from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
@@ -41,7 +41,6 @@ _ANSWERING: Mapping[str, type[BaseResponse]] = {
     "logs": LogsResponse,
     "monitoring": CloudWatchResponse,
     "sns": SNSResponse,
-    "ssm": SimpleSystemManagerResponse,
     "sts": TokenResponse,
 }
 _SERVICE = re.compile(r"AWS4-HMAC-SHA256 Credential=[^/ ,]+/\d{8}/[^/ ,]+/([^/ ,]+)/aws4_request")

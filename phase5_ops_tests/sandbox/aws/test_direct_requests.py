@@ -30,7 +30,6 @@ MISSING = {
     "logs": ("filter_log_events", {"logGroupName": "missing"}),
     "cloudwatch": ("get_dashboard", {"DashboardName": "missing"}),
     "sns": ("get_topic_attributes", {"TopicArn": f"arn:aws:sns:us-west-2:{ACCOUNT}:missing"}),
-    "ssm": ("get_parameter", {"Name": "/missing"}),
     "events": ("describe_rule", {"Name": "missing"}),
     "cognito-idp": ("admin_get_user", {"UserPoolId": "us-west-2_missing", "Username": "nobody"}),
     "budgets": ("describe_budget", {"AccountId": ACCOUNT, "BudgetName": "missing"}),
@@ -41,7 +40,6 @@ FOUND = {
     "logs": [("describe_log_groups", {}), ("put_retention_policy", {"logGroupName": "g", "retentionInDays": 1})],
     "cloudwatch": [("list_dashboards", {}), ("list_metrics", {})],
     "sns": [("list_topics", {}), ("publish", {"TopicArn": f"arn:aws:sns:us-west-2:{ACCOUNT}:t", "Message": "ä & <b>"})],
-    "ssm": [("get_parameter", {"Name": "/p"})],
     "events": [("list_rules", {}), ("list_event_buses", {})],
     "sts": [("get_caller_identity", {}), ("get_access_key_info", {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE"})],
     "cognito-idp": [("list_user_pools", {"MaxResults": 3})],
@@ -66,7 +64,6 @@ def filled():
         client("kms").create_alias(AliasName="alias/k", TargetKeyId=key)
         client("logs").create_log_group(logGroupName="g")
         client("sns").create_topic(Name="t")
-        client("ssm").put_parameter(Name="/p", Value="ä", Type="String")
         client("events").put_rule(Name="e", ScheduleExpression="rate(1 day)")
         client("cognito-idp").create_user_pool(PoolName="pool")
         limit = {"Amount": "1", "Unit": "USD"}
