@@ -249,7 +249,7 @@ def _search_arguments(call: Call) -> tuple[str, str, int | None]:
     if len(call.arguments) not in (2, 3):
         raise MathError("SEARCH takes a search, a statistic and a period")
     period = call.arguments[2] if len(call.arguments) == 3 else None  # noqa: PLR2004 - the third is the period
-    if period is not None and not isinstance(period, Number):
+    if period is not None and not (isinstance(period, Number) and math.isfinite(period.value)):
         raise MathError("the period of SEARCH is a number of seconds")
     return _text(call.arguments[0]), _text(call.arguments[1]), int(period.value) if period else None
 
@@ -317,7 +317,25 @@ def _ordered(points: Points) -> Points:
     return dict(sorted(points.items()))
 
 
-def _finite(compute: Callable[..., Any], *numbers: float) -> float | None:
+def _with_points(value: Value) -> Value:
+    """A result without the points that are not finite numbers."""
+    if isinstance(value, list):
+        return [_finite_points(points) for points in value]
+    return value if isinstance(value, float) else _finite_points(value)
+
+
+def _finite_points(points: Points) -> Points:
+    if all(map(math.isfinite, points.values())):
+        return points
+    return {at: number for at, number in points.items() if math.isfinite(number)}
+
+
+def _or_nan(number: float | None) -> float:
+    """A number; NaN where it has no value, and with that nothing that is computed with it has data points."""
+    return math.nan if number is None else number
+
+
+def _finite(compute: Callable[..., Any], *numbers: Any) -> float | None:  # noqa: ANN401 - numbers, or a list of them
     """The result, or None where it is not a finite number (division by zero, overflow, root of a negative number)."""
     try:
         result = compute(*numbers)
@@ -404,12 +422,24 @@ class _Evaluator:
         if isinstance(node, Negative):
             return self._binary("*", -1.0, self.value(node.operand))
         if isinstance(node, Binary):
-            return self._binary(node.operator, self.value(node.left), self.value(node.right))
+            return self._chained(node)
         if isinstance(node, Array):
             return [points for item in node.items for points in self._list(item)]
         if isinstance(node, Call):
-            return self._call(node)
+            return _with_points(self._call(node))
         raise MathError(f"{node} is no value")
+
+    def _chained(self, node: Binary) -> Value:
+        """`a + b + c`, from left to right: there may be more operands than Python has stack."""
+        operations: list[Binary] = []
+        first: Node = node
+        while isinstance(first, Binary):
+            operations.append(first)
+            first = first.left
+        result = self.value(first)
+        for each in reversed(operations):
+            result = self._binary(each.operator, result, self.value(each.right))
+        return result
 
     def _list(self, node: Node) -> list[Points]:
         value = self.value(node)
@@ -423,6 +453,12 @@ class _Evaluator:
             raise MathError("a time series stands where a number is needed")
         return value
 
+    def _number_of_series(self, node: Node) -> int:
+        value = self._scalar(node)
+        if not math.isfinite(value):
+            raise MathError("a number without a value stands where so many time series are meant")
+        return int(value)
+
     def _binary(self, sign: str, left: Value, right: Value) -> Value:
         if isinstance(left, list) and isinstance(right, list):
             if len(left) != len(right):
@@ -433,12 +469,13 @@ class _Evaluator:
         if isinstance(right, list):
             return [self._pointwise(sign, left, item) for item in right]
         if isinstance(left, float) and isinstance(right, float):
-            result = _finite(_OPERATORS[sign], left, right)
-            return math.nan if result is None else result  # whatever is computed with it has no data points
+            return _or_nan(_finite(_OPERATORS[sign], left, right) if math.isfinite(left) and math.isfinite(right) else None)
         return self._pointwise(sign, left, right)
 
     def _pointwise(self, sign: str, left: float | Points, right: float | Points) -> Points:
         compute = _OPERATORS[sign]
+        if any(isinstance(each, float) and not math.isfinite(each) for each in (left, right)):
+            return {}
         if isinstance(left, float):
             pairs = {at: (left, value) for at, value in right.items()} if isinstance(right, dict) else {}
         elif isinstance(right, float):
@@ -469,14 +506,14 @@ class _Evaluator:
         if isinstance(value, dict):
             if not value:
                 return 0.0 if function in ("SUM", "DATAPOINT_COUNT") else math.nan
-            return float(aggregate(list(value.values())))
+            return _or_nan(_finite(aggregate, list(value.values())))
         columns: dict[datetime, list[float]] = {}
         for points in value:
             for at, number in points.items():
                 columns.setdefault(at, []).append(number)
         if function == "AVG":
-            return {at: math.fsum(column) / len(value) for at, column in columns.items()}
-        return {at: float(aggregate(column)) for at, column in columns.items()}
+            aggregate = lambda column: math.fsum(column) / len(value)  # noqa: E731 - over all of the array's time series
+        return {at: _or_nan(_finite(aggregate, column)) for at, column in columns.items()}
 
     def _of_array(self, function: str, array: list[Points]) -> Value:
         if function == "METRIC_COUNT":
@@ -537,7 +574,7 @@ class _Evaluator:
             raise MathError("IF takes time series and numbers, not arrays")
         when_true, when_false = choices[0], choices[1] if len(choices) > 1 else {}
         if isinstance(condition, float):
-            return when_true if condition != 0 else when_false
+            return {} if math.isnan(condition) else when_true if condition != 0 else when_false
         result: Points = {}
         for at, truth in condition.items():
             choice = when_true if truth != 0 else when_false
@@ -593,17 +630,18 @@ class _Evaluator:
         if not isinstance(order, Keyword) or order.word not in ("ASC", "DESC"):
             raise MathError("SORT takes ASC or DESC")
         aggregate = _AGGREGATES[function.word]
-        ranked = sorted(
-            self._list(array),
-            key=lambda points: aggregate(list(points.values())) if points else -math.inf,
-            reverse=order.word == "DESC",
-        )
-        return ranked[: int(self._scalar(limit[0]))] if limit else ranked
+
+        def rank(points: Points) -> float:
+            value = _finite(aggregate, list(points.values())) if points else None
+            return -math.inf if value is None else value
+
+        ranked = sorted(self._list(array), key=rank, reverse=order.word == "DESC")
+        return ranked[: self._number_of_series(limit[0])] if limit else ranked
 
     def _slice(self, call: Call) -> Value:
         if len(call.arguments) not in (2, 3):
             raise MathError("SLICE takes an array, a start and optionally an end")
-        start, *end = (int(self._scalar(argument)) for argument in call.arguments[1:])
+        start, *end = map(self._number_of_series, call.arguments[1:])
         return self._list(call.arguments[0])[start : end[0] if end else None]
 
 

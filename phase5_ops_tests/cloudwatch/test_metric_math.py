@@ -83,6 +83,37 @@ def test_division_by_zero_has_no_data_point():
     assert evaluate("m1 / SUM(m2)", {"m1": series(1, 2), "m2": {}}) == {}
 
 
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("FILL(m1, AVG(none))", [1, 2, None]),
+        ("IF(m1, 1 / 0)", [None] * 3),
+        ("IF(AVG(none), m1)", [None] * 3),
+        ("AVG(none) > 1", None),
+        ("m1 + (AVG(none) > 1)", [None] * 3),
+        ("m1 > AVG(none)", [None] * 3),
+        ("TIME_SERIES(1 / 0)", [None] * 3),
+        ("SUM([m1 * 1e308, m1 * 1e308])", [None] * 3),
+        ("AVG([m1 * 1e308, m1 * 1e308])", [None] * 3),
+        ("m1 + SUM(m1 * 8e307)", [None] * 3),
+        ("RUNNING_SUM(m1 * 8e307)", [8e307, None, None]),
+        ("DIFF(IF(m1 == 1, -1.7e308, 1.7e308))", [None] * 3),
+        ("FIRST(SORT([m1 * 8e307, m1], SUM, DESC))", [1, 2, None]),
+    ],
+)
+def test_a_number_that_is_none_is_never_a_value(expression, expected):
+    given = {"m1": series(1, 2), "none": {}}
+    if expected is None:
+        with pytest.raises(MathError, match="is a number"):
+            evaluate(expression, given, timestamps=GRID)
+    else:
+        assert row(evaluate(expression, given, timestamps=GRID), 3) == expected
+
+
+def test_an_expression_may_have_as_many_operands_as_fit_into_it():
+    assert row(evaluate("+".join(["m"] * 1024), {"m": series(2)}), 1) == [2048]
+
+
 def test_a_missing_point_counts_as_zero_beside_one_that_is_there():
     given = {"errors": series(1, None, None), "calls": series(9, 4, None)}
     assert row(evaluate("100 * errors / (errors + calls)", given), 3) == [10, 0, None]
@@ -186,6 +217,7 @@ def test_an_expression_says_what_it_refers_to():
         "m1 m2",
         "m1 $ 2",
         "SEARCH('x')",
+        "SEARCH('x', 'Sum', 1e999)",
         "METRICS(m1)",
         "(" * 500,
         "-" * 500,
@@ -214,6 +246,8 @@ def test_what_is_not_an_expression_is_refused_with_a_reason(expression):
         "FIRST(REMOVE_EMPTY([m3]))",
         "REPEAT + m1",
         "SORT(METRICS(), LINEAR, ASC)",
+        "SLICE(METRICS(), AVG(m3))",
+        "SORT(METRICS(), AVG, ASC, 1 / 0)",
     ],
 )
 def test_what_cannot_be_computed_is_refused_with_a_reason(expression):

@@ -1,10 +1,11 @@
 """CloudWatch's languages: metric math, Metrics Insights, SEARCH, alarm rules, statistics, schedules of mute rules."""
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from phase5_ops.cloudwatch.alarm_rule import AlarmRuleError, RuleTooLarge, parse_rule
-from phase5_ops.cloudwatch.metric_math import MathError, parse
+from phase5_ops.cloudwatch.metric_math import MathError, evaluate, parse
 from phase5_ops.cloudwatch.metrics_insights import InsightsError, parse_query
 from phase5_ops.cloudwatch.mute_schedule import MuteScheduleError, parse_schedule
 from phase5_ops.cloudwatch.search_expression import SearchError, parse_search_text
@@ -20,6 +21,10 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 def _math(text: str) -> None:
     expression = parse(text)
     _ = expression.names, expression.functions, expression.searches, expression.metric_filters, list(expression.walk())
+    given: dict[str, dict[datetime, float]] = {name: {NOW: 1e300} for name in expression.names}
+    result = evaluate(expression, given | {"none": {}}, timestamps=[NOW, NOW + timedelta(minutes=5)])
+    lines = result if isinstance(result, list) else [result]
+    assert all(math.isfinite(value) for points in lines for value in points.values()), "a point without a value"
 
 
 def _insights(text: str) -> None:
@@ -45,7 +50,7 @@ LANGUAGES: tuple[tuple[Callable[[str], object], tuple[type[Exception], ...], str
     (
         _math,
         (MathError,),
-        "100 * FILL(e, 0) / (FILL(e, 0) + SUM([a, b2])) > IF(m1 >= 3, RATE(METRICS('x')), -1)",
+        "100 * FILL(e, 0) / (FILL(e, 0) + SUM([a, b2])) > IF(m1 >= 3, RATE(SUM(METRICS('m'))), -1)",
         (
             "(",
             ")",
@@ -64,6 +69,10 @@ LANGUAGES: tuple[tuple[Callable[[str], object], tuple[type[Exception], ...], str
             "&&",
             "!",
             "TIME_SERIES(",
+            "AVG(none)",
+            "SLICE(METRICS(), ",
+            "SORT(METRICS(), SUM, DESC, ",
+            "+a" * 900,
         ),
     ),
     (
