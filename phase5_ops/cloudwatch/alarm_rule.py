@@ -24,6 +24,10 @@ MOST_NODES = 2_000
 """Conditions that a rule may have after its parts are replaced by their own rules."""
 
 
+MOST_LEVELS = 200
+"""Conditions within conditions that a rule may have then: far below Python's own recursion limit."""
+
+
 class AlarmRuleError(ValueError):
     """The text is not the rule of a composite alarm."""
 
@@ -142,6 +146,17 @@ class AlarmRule:
         """The number of conditions (`ALARM(a) AND OK(b)` has two)."""
         return sum(1 for _ in _conditions(self._root))
 
+    @property
+    def levels(self) -> int:
+        """How many conditions are at most within each other."""
+        most, nodes = 0, [(self._root, 1)]
+        while nodes:
+            node, level = nodes.pop()
+            most = max(most, level)
+            within = (node.node,) if isinstance(node, _RuleNot) else node.nodes if isinstance(node, _AtLeast) else ()
+            nodes += [(each, level + 1) for each in within]
+        return most
+
     def assume(self, states: Mapping[str, str]) -> "AlarmRule":
         """The rule that remains if these alarms are in these states; an unknown state is none of the three."""
         return self._replaced(_assuming(states))
@@ -152,8 +167,11 @@ class AlarmRule:
         A composite alarm is in ALARM where its rule holds, else OK; it has INSUFFICIENT_DATA only until it is first evaluated.
 
         Raises:
-            RuleTooLarge: the rule would have more than `MOST_NODES` conditions.
+            RuleTooLarge: the rule would have more than `MOST_NODES` conditions, or more than `MOST_LEVELS` within each other.
         """
+        deepest = max((rules[name].levels for name in self.alarm_names & rules.keys()), default=0)
+        if self.levels + deepest > MOST_LEVELS:
+            raise RuleTooLarge(f"more than {MOST_LEVELS} conditions within each other")
         names = [node.name for node in _conditions(self._root)]
         if sum(rules[name].size if name in rules else 1 for name in names) > MOST_NODES:
             raise RuleTooLarge(f"more than {MOST_NODES} conditions")
@@ -285,7 +303,7 @@ def _at_least_call(tokens: TokenStream) -> _RuleNode:
     """`AT_LEAST(2, ALARM, (a, b, c))`, `AT_LEAST(50%, NOT OK, (a, b))`."""
     tokens.expect("(")
     count = tokens.take().text
-    if not re.fullmatch(r"[1-9]\d*%?", count):
+    if not re.fullmatch(r"[1-9]\d{0,8}%?", count):
         tokens.fail(f"expected a number or a percentage of alarms, not {count!r}")
     tokens.expect(",")
     negated = tokens.accept("NOT") is not None

@@ -160,7 +160,7 @@ class InsightsQuery:
 
 
 _TOKENS = re.compile(
-    r"""(?P<space>\s+)|(?P<number>\d+(?![A-Za-z0-9_]))|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<string>'(?:[^'\\]|\\.)*')"""
+    r"""(?P<space>\s+)|(?P<number>\d{1,9}(?![A-Za-z0-9_]))|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<string>'(?:[^'\\]|\\.)*')"""
     r"""|(?P<op>!=|[(),=*])|(?P<word>[A-Za-z0-9_.:]+)"""
 )
 

@@ -15,7 +15,7 @@ from croniter import CroniterBadDateError, croniter, croniter_range
 
 _AT = re.compile(r"at\((?P<at>[^)]+)\)")
 _CRON = re.compile(r"cron\((?P<fields>[^)]+)\)")
-_DURATION = re.compile(r"P(?:(?P<days>\d+)D)?(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?)?")
+_DURATION = re.compile(r"P(?:(?P<days>\d{1,6})D)?(?:T(?:(?P<hours>\d{1,6})H)?(?:(?P<minutes>\d{1,6})M)?)?")
 _FIELDS = 5
 
 

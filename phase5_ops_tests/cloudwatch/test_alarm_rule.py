@@ -2,7 +2,7 @@
 
 import pytest
 
-from phase5_ops.cloudwatch.alarm_rule import AlarmRuleError, parse_rule
+from phase5_ops.cloudwatch.alarm_rule import AlarmRuleError, RuleTooLarge, parse_rule
 
 STATES = {"bad": "ALARM", "good": "OK", "new": "INSUFFICIENT_DATA", "CPU too high": "ALARM"}
 
@@ -54,9 +54,28 @@ def test_a_rule_names_its_alarms():
         "alarm(a)",
         "AT_LEAST(0, OK, (a))",
         "AT_LEAST(1, UP, (a))",
+        f"AT_LEAST({'9' * 5000}%, OK, (a))",
         "(" * 200,
     ],
 )
 def test_what_is_not_a_rule_is_refused(rule):
     with pytest.raises(AlarmRuleError):
         parse_rule(rule)
+
+
+def test_rules_put_into_each_other_are_too_large_before_they_are_too_deep():
+    """Each rule is 50 parentheses deep, and names the one below it."""
+
+    def deep(number):
+        text = "ALARM(below)"
+        for level in range(50):
+            text = f"(ALARM(a{number}_{level}) {'AND' if level % 2 else 'OR'} {text})"
+        return parse_rule(text)
+
+    whole = parse_rule("ALARM(bad)")
+    for number in range(3):
+        whole = deep(number).with_rules({"below": whole})
+        assert whole.levels == 1 + 50 * (number + 1)
+        assert whole.assume({"bad": "OK"}).negated().witness({}) is not None
+    with pytest.raises(RuleTooLarge, match="within each other"):
+        deep(3).with_rules({"below": whole})

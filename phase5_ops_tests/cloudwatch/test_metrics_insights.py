@@ -110,6 +110,7 @@ def test_group_by_covers_only_metrics_with_that_dimension():
         "SELECT SUM(x)",
         "SELECT SUM(x) FROM ns WHERE a = 1",
         "SELECT SUM(x) FROM ns LIMIT x",
+        "SELECT SUM(x) FROM ns LIMIT " + "9" * 5000,
         "SELECT SUM(x) FROM ns trailing",
         "SELECT SUM(x) FROM SCHEMA()",
         "SELECT SUM(x) FROM ns WHERE a LIKE 'b'",

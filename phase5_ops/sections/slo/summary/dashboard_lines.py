@@ -34,6 +34,7 @@ _KEEP_LINES = frozenset({"ABS", "REMOVE_EMPTY"})
 _ADD_UP = frozenset({"SUM", "AVG", "MAX"})
 _FILL_ARGUMENTS, _SORT_ARGUMENTS = 2, 3
 _MEDIAN = 50
+_MOST_LEVELS = 30  # of expressions of expressions
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,11 +231,15 @@ class _DrawnLines:
         """What a part of an expression draws; None where it does not show the metrics behind it."""
         if isinstance(node, Name):
             entry = self._by_id.get(node.id)
-            return None if entry is None or node.id in above else self._drawing(entry, above | {node.id})
+            if entry is None or node.id in above or len(above) >= _MOST_LEVELS:
+                return None
+            return self._drawing(entry, above | {node.id})
         if isinstance(node, Array):
             return _joined([self._value(item, options, above) for item in node.items])
         if isinstance(node, Binary):
-            scaled = _scaled(node)
+            scaled: Node | None = node
+            while isinstance(scaled, Binary):
+                scaled = _scaled(scaled)
             return self._value(scaled, options, above) if scaled else None
         if not isinstance(node, Call):
             return None

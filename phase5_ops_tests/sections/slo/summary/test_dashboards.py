@@ -278,6 +278,7 @@ HIDDEN = [*LATENCY_LINE, {"id": "m1", "visible": False, "stat": "p99"}]
         "m1",
         "m1 / 1000",
         "0.001 * m1",
+        "m1" + "*1" * 1000,
         "FILL(METRICS(), 0)",
         "METRICS('m')",
         "SORT([m1], AVG, DESC)",
@@ -336,6 +337,12 @@ def test_an_expression_that_keeps_the_line_shows_its_metric(expression):
 )
 def test_an_expression_that_does_not_keep_the_line_shows_nothing(expression):
     assert not shows_latency(HIDDEN, [{"expression": expression.replace("SEARCH_P99", search_latency("p99")), "id": "e1"}])
+
+
+def test_expressions_of_expressions_are_followed_for_some_levels_and_never_too_deep():
+    chain = [[{"expression": f"m{number} * 1", "id": f"m{number + 1}", "visible": False}] for number in range(1, 500)]
+    assert shows_latency(HIDDEN, *chain, [{"expression": "m20"}])
+    assert not shows_latency(HIDDEN, *chain, [{"expression": "m500"}])
 
 
 def test_a_hidden_metric_is_shown_as_the_statistic_that_it_has():
