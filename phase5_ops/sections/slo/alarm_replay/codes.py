@@ -64,7 +64,8 @@ class ReplayCode(FindingCodes):
     DID_NOT_FIRE = FindingCode(
         Verdict.FAIL,
         "By its definition and the recorded metrics an alarm should have gone into ALARM, and CloudWatch's own history says that"
-        " it did not, or long before or after (WARN: without a breach, or another alarm of the same tool and signal did).",
+        " it did not, or long before or after (WARN: without a breach, or another alarm of the same tool and signal did, and told"
+        " people).",
         "See the alarm's history and EvaluationState at that time: CloudWatch could not evaluate it, or data points came late.",
         also=(Verdict.WARN,),
     )

@@ -53,7 +53,8 @@ class AlarmReplay:
     replayed_days: Annotated[float | None, "number of days in all of these spans"] = None
     outcomes: Annotated[
         list[dict[str, Any]],
-        "of each breach: [{start, outcome: caught, missed or not_known, told, late_seconds, seconds, why}]",
+        "of each breach: [{start, outcome: caught, missed or not_known, told, late_seconds, seconds, why, recorded: when it went"
+        " into ALARM then, by CloudWatch's history; null: it did not, or that is not known}]",
         _JSON,
     ] = field(default_factory=list)
     firings: Annotated[
@@ -70,7 +71,8 @@ class AlarmReplay:
     )
     absent: Annotated[
         list[dict[str, Any]],
-        "firings of the replay near whose beginning it did not go into ALARM by CloudWatch's history: [{start, end, breach}]",
+        "firings of the replay near whose beginning it did not go into ALARM by CloudWatch's history: [{start, end, breach:"
+        " there was one of this tool and signal, breaches: the beginnings of all}]",
         _JSON,
     ] = field(default_factory=list)
 
@@ -221,6 +223,13 @@ class _Replayed:
         """When what is known of it begins: if it is in ALARM then, since when is not known."""
         return {first for first, _ in self.replay.timeline.known}
 
+    @cached_property
+    def differences(self) -> Differences:
+        """What CloudWatch's own history says otherwise."""
+        if self.recorded is None:
+            return Differences()
+        return differences(self.recorded, self.replay.timeline.since(self.complete_from), self.looks_back)
+
     def of_a_breach(self, span: Span) -> bool:
         """Whether a time in ALARM can come of a time in which a tool missed its SLO."""
         return any(overlaps((span[0] - self.looks_back, span[1]), missed) for missed in self.missed)
@@ -228,10 +237,11 @@ class _Replayed:
     def outcome(self, breach: Breach) -> dict[str, Any]:
         """What the alarm would have done about a breach, until its window behind the breach's end is over."""
         until = breach.end + self.window
-        shown: dict[str, Any] = {"start": iso_of(breach.start), "told": None, "late_seconds": None, "seconds": None, "why": ""}
+        shown: dict[str, Any] = dict.fromkeys(("told", "late_seconds", "seconds", "recorded"))
+        shown |= {"start": iso_of(breach.start), "why": ""}
         near = [each for each in self.firings if overlaps((each.start, each.end), (breach.start, until))]
         told = [
-            (each.told, each)
+            (max(each.told, self._begun_later(each)), each)
             for each in near
             if each.told is not None
             and each.told <= self.end
@@ -243,6 +253,8 @@ class _Replayed:
             at, firing = min(told, key=lambda pair: pair[0])
             at = max(at, breach.start)
             seconds = min(firing.end, self.end) - firing.start
+            begun = self.differences.begun.get(firing.start)
+            shown |= {"recorded": None if begun is None else iso_of(begun)}
             return shown | {"outcome": CAUGHT, "told": iso_of(at), "late_seconds": at - breach.start, "seconds": seconds}
         why = self.replay.problem or next((each.why for each in near if not each.known), "")
         if not why and any(overlaps(span, (breach.start, until)) for span in self.replay.kept):
@@ -258,6 +270,11 @@ class _Replayed:
         why = next((each.why or "it was in ALARM long before" for each in near), "it stays out of ALARM")
         return shown | {"outcome": MISSED, "why": why}
 
+    def _begun_later(self, firing: Firing) -> int:
+        """When CloudWatch's history has it go into ALARM, if that is later by more than the replay can know, a period."""
+        begun = self.differences.begun.get(firing.start, firing.start)
+        return begun if begun - firing.start > (self.row.period or 0) else firing.start
+
     def _began_with_a_breach(self, firing: Firing, breach: Breach) -> bool:
         """Whether it went into ALARM because of this breach, or of another from which on it stayed in ALARM."""
         if firing.start >= breach.start - self.looks_back:
@@ -268,8 +285,6 @@ class _Replayed:
 
 def _row(tool: str, signal: str, shown: list[dict[str, Any]], breaches: Sequence[Breach], alarm: _Replayed) -> AlarmReplay:
     row, known, recorded = alarm.row, alarm.replay.timeline.known, alarm.recorded
-    compared = alarm.replay.timeline.since(alarm.complete_from)
-    found = differences(recorded, compared, alarm.looks_back) if recorded else Differences()
     return AlarmReplay(
         tool,
         signal,
@@ -293,11 +308,16 @@ def _row(tool: str, signal: str, shown: list[dict[str, Any]], breaches: Sequence
         ],
         compared_since=iso_of(recorded.since) if recorded else None,
         recorded=_isos(recorded.timeline.firing) if recorded else [],
-        unexplained=_isos(found.unexplained),
-        absent=[
-            {"start": iso_of(start), "end": iso_of(end), "breach": alarm.of_a_breach((start, end))} for start, end in found.absent
-        ],
+        unexplained=_isos(alarm.differences.unexplained),
+        absent=[_absent(span, breaches, alarm) for span in alarm.differences.absent],
     )
+
+
+def _absent(span: Span, breaches: Sequence[Breach], alarm: _Replayed) -> dict[str, Any]:
+    """A firing that CloudWatch's history does not have, as it bears on one tool and signal."""
+    start, end = span
+    of = [iso_of(each.start) for each in breaches if overlaps((start - alarm.looks_back, end), (each.start, each.end))]
+    return {"start": iso_of(start), "end": iso_of(end), "breach": bool(of), "breaches": of}
 
 
 def _adds_up(alarm: Watching) -> bool:

@@ -175,23 +175,23 @@ def _unexplained(row: AlarmReplay) -> Iterator[Finding]:
 
 def _absent(rows: Sequence[AlarmReplay]) -> Iterator[Finding]:
     """Alarms that should have fired and did not, by CloudWatch's own history; worst where nobody else told of the breach."""
-    told: dict[str, Verdict | None] = {}
-    found: dict[str, AlarmReplay] = {}
+    found: dict[str, tuple[AlarmReplay, Verdict | None]] = {}
     for row in rows:
         if row.alarm is None or not row.absent:
             continue
         others = [each for each in rows if (each.tool, each.signal) == (row.tool, row.signal) and each.alarm != row.alarm]
-        alone = any(each["breach"] and not any(_was_in_alarm(other, each) for other in others) for each in row.absent)
-        found[row.alarm] = row
-        if alone or row.alarm not in told:
-            told[row.alarm] = None if alone else Verdict.WARN
-    for name, row in found.items():
+        breaches = (breach for each in row.absent for breach in each["breaches"])
+        alone = any(not any(_told_by_history(other, breach) for other in others) for breach in breaches)
+        if alone or row.alarm not in found:
+            found[row.alarm] = row, None if alone else Verdict.WARN
+    for row, verdict in found.values():
         expected = f"goes into ALARM {_listed(row.absent)}"
-        yield _at(ReplayCode.DID_NOT_FIRE, row, expected, "it did not go into ALARM then, by its history", told[name])
+        yield _at(ReplayCode.DID_NOT_FIRE, row, expected, "it did not go into ALARM then, by its history", verdict)
 
 
-def _was_in_alarm(row: AlarmReplay, span: Mapping[str, Any]) -> bool:
-    return any(start < span["end"] and span["start"] < end for start, end in row.recorded)
+def _told_by_history(row: AlarmReplay, breach: str) -> bool:
+    """Whether an alarm tells of whatever breach begins then, and CloudWatch's history says that it went into ALARM for it."""
+    return all(each["outcome"] == CAUGHT and each["recorded"] for each in row.outcomes if each["start"] == breach)
 
 
 def _without_breach(row: AlarmReplay) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ only where the replay knows the state. Pure.
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import takewhile
 from math import inf
@@ -44,10 +44,12 @@ class Differences:
     Attributes:
         unexplained: when it was in ALARM although the replay is not.
         absent: firings of the replay that it did not begin, or not near enough.
+        begun: when it went into ALARM for each of the others, by the beginning of the firing.
     """
 
     unexplained: Sequence[Span] = ()
     absent: Sequence[Span] = ()
+    begun: Mapping[int, int] = field(default_factory=dict)
 
 
 def by_alarm(items: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
@@ -96,24 +98,24 @@ def differences(recorded: Recorded, replayed: Timeline, slack: int) -> Differenc
     are carried out when an alarm goes into ALARM: one that has been in ALARM since long before, or goes into it long after,
     told nobody in time, however long both are in ALARM together.
     """
-    return Differences(_unexplained(recorded, replayed, slack), _absent(recorded, replayed, slack))
+    end = max((piece.end for piece in recorded.timeline.pieces), default=recorded.since)
+    compared = [
+        (firing, earliest)
+        for firing, earliest in _with_earliest(replayed, slack)  # also one that goes on: CloudWatch has had time enough
+        if firing[0] + slack <= end and recorded.timeline.knows(firing[0] - slack, min(firing[0] + slack, end))
+    ]
+    begun = {firing: _begun(recorded.timeline.firing, firing[0], earliest, slack) for firing, earliest in compared}
+    return Differences(
+        _unexplained(recorded, replayed, slack),
+        [firing for firing, at in begun.items() if at is None],
+        {start: at for (start, _), at in begun.items() if at is not None},
+    )
 
 
 def _unexplained(recorded: Recorded, replayed: Timeline, slack: int) -> list[Span]:
     fired = merged((start - slack, end + slack) for start, end in replayed.firing)
     surely_known = [(max(start, recorded.since) + slack, end - slack) for start, end in replayed.known]
     return in_common(without(recorded.timeline.firing, fired), surely_known)
-
-
-def _absent(recorded: Recorded, replayed: Timeline, slack: int) -> list[Span]:
-    end = max((piece.end for piece in recorded.timeline.pieces), default=recorded.since)
-    return [
-        firing
-        for firing, earliest in _with_earliest(replayed, slack)  # also one that goes on: CloudWatch has had time enough
-        if firing[0] + slack <= end
-        and recorded.timeline.knows(firing[0] - slack, min(firing[0] + slack, end))
-        and not _begun(recorded.timeline.firing, firing[0], earliest, slack)
-    ]
 
 
 def _with_earliest(replayed: Timeline, slack: int) -> Iterator[tuple[Span, float]]:
@@ -129,10 +131,11 @@ def _with_earliest(replayed: Timeline, slack: int) -> Iterator[tuple[Span, float
         yield firing, -inf if first in edges else first - slack
 
 
-def _begun(recorded: Sequence[Span], start: int, earliest: float, slack: int) -> bool:
-    """Whether CloudWatch was in ALARM near the beginning of a firing, and not since before it can have come of it."""
+def _begun(recorded: Sequence[Span], start: int, earliest: float, slack: int) -> int | None:
+    """When it went into the ALARM that it is in near a firing's beginning; None: it is in none, or went into it too early."""
     near = recorded[bisect_right(recorded, start - slack, key=lambda span: span[1]) :]
-    return any(earliest <= first for first, _ in takewhile(lambda span: span[0] <= start + slack, near))
+    begun = (first for first, _ in takewhile(lambda span: span[0] <= start + slack, near))
+    return next((first for first in begun if earliest <= first), None)
 
 
 def _moment(item: Mapping[str, Any]) -> datetime:

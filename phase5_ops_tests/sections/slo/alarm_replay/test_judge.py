@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 import pytest
 
 from phase5_ops.reads import ReadStatus
-from phase5_ops.sections.slo.alarm_replay.evidence import nothing_replayed
+from phase5_ops.sections.slo.alarm_replay.evidence import iso_of, nothing_replayed
 from phase5_ops.sections.slo.alarm_replay.recorded_states import MalformedHistoryError, by_alarm, recorded_states
 from phase5_ops_tests.sections.slo.alarm_replay.support import (
     OUTAGE,
     TENANT,
     Recording,
+    ago,
     codes,
     judge,
     outage,
@@ -19,6 +20,7 @@ from phase5_ops_tests.sections.slo.alarm_replay.support import (
     table,
 )
 from phase5_ops_tests.sections.slo.alarms.alarm_platform import (
+    CONNECTOR,
     NAMESPACE,
     NOW,
     TOOL,
@@ -27,6 +29,10 @@ from phase5_ops_tests.sections.slo.alarms.alarm_platform import (
     latency,
     metric_stat,
     no_tool,
+    registered,
+    summary,
+    usual_sets,
+    usual_windows,
 )
 
 NAME = errors()["AlarmName"]
@@ -135,7 +141,7 @@ def test_an_alarm_that_has_only_just_fired_is_not_yet_without_reason():
     [
         (OUTAGE - 5, OUTAGE - 45, {}),
         (OUTAGE + 10, OUTAGE - 60, {}),
-        (OUTAGE - 30, OUTAGE - 45, {}),
+        (OUTAGE - 30, OUTAGE - 45, {"breach_caught_late": "WARN"}),
         # the replay goes into ALARM at OUTAGE - 5, and the alarm looks at 25 minutes
         (OUTAGE - 31, OUTAGE - 45, {"did_not_fire": "FAIL"}),
         (OUTAGE + 30, OUTAGE + 5, {"did_not_fire": "FAIL", "fired_without_reason": "WARN"}),
@@ -146,6 +152,49 @@ def test_an_alarm_that_has_only_just_fired_is_not_yet_without_reason():
 def test_only_going_into_alarm_near_its_beginning_tells_of_a_breach(begin, end, expected):
     """In ALARM since long before, or only long after, it told nobody in time."""
     assert found(outage(), errors(**CONFIGURED), items=in_alarm(begin, end)) == expected
+
+
+def test_how_late_people_were_told_is_as_cloudwatchs_history_has_it_where_that_is_later_by_more_than_a_period():
+    for begin, minutes in ((OUTAGE - 4, 5), (OUTAGE - 10, 5), (OUTAGE - 11, 11), (OUTAGE - 20, 20)):
+        (row,) = [row for row in table(outage(), errors(**CONFIGURED), items=in_alarm(begin, OUTAGE - 45)).rows if row.alarm]
+        (outcome,) = row.outcomes
+        assert (outcome["late_seconds"], outcome["recorded"]) == (60 * minutes, iso_of(ago(begin)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "begin", "verdict"),
+    [
+        ({}, OUTAGE - 5, "WARN"),
+        ({"AlarmActions": []}, OUTAGE - 5, "FAIL"),
+        ({"ActionsEnabled": False}, OUTAGE - 5, "FAIL"),
+        ({}, 40 * 60, "FAIL"),
+        ({"Threshold": 99.9}, OUTAGE - 5, "FAIL"),
+        ({"AlarmConfigurationUpdatedTimestamp": NOW}, OUTAGE - 5, "FAIL"),
+    ],
+)
+def test_another_alarm_makes_up_for_one_that_did_not_fire_only_where_it_went_into_alarm_then_and_tells_people(
+    changes, begin, verdict
+):
+    other = errors(**{"AlarmName": "other", **CONFIGURED, **changes})
+    items = [item | {"AlarmName": "other"} for item in in_alarm(begin, OUTAGE - 45)]
+    assert found(outage(), errors(**CONFIGURED), other, items=items)["did_not_fire"] == verdict
+
+
+def test_an_alarm_over_several_tools_did_not_fire_for_those_that_had_a_breach():
+    """The outage of one tool was told of by its own alarm; the other tool, which had none, has only the alarm over both."""
+    tools = {TOOL: CONNECTOR, "internal.create_note": "internal"}
+    measured = summary(
+        [(tool, connector, usual_sets({"tool_name": tool, "connector_id": connector}), usual_windows())
+         for tool, connector in tools.items()]
+    )  # fmt: skip
+    query = [insights("q", f'SELECT SUM(tool_error) FROM "{NAMESPACE}"', returned=True)]
+    of_all = errors(AlarmName="all", Metrics=query, Threshold=5, EvaluationPeriods=1, DatapointsToAlarm=1, **CONFIGURED)
+    both = {"tools": registered(*tools.items()), "measured": measured}
+    own = in_alarm(OUTAGE - 5, OUTAGE - 45)
+    (finding,) = judge(table(outage(), of_all, errors(**CONFIGURED), items=own, **both)).findings
+    assert (finding.code, str(finding.verdict)) == ("did_not_fire", "WARN")
+    (finding,) = judge(table(outage(), of_all, items=[], **both)).findings
+    assert (finding.subject, finding.code, str(finding.verdict)) == (f"{TOOL}: all", "did_not_fire", "FAIL")
 
 
 def test_an_alarm_that_fired_ten_hours_late_did_not_fire():
@@ -162,7 +211,10 @@ def test_an_alarm_by_history_may_stay_in_alarm_where_the_replay_leaves_it_for_mi
 
 def test_an_alarm_that_should_have_fired_without_a_breach_is_a_warning():
     recording = Recording().usual(1000).calls([600], good=994, failed=6)
-    assert found(recording, errors(Threshold=0.5, **CONFIGURED), items=[]) == {"did_not_fire": "WARN"}
+    strict = errors(Threshold=0.5, EvaluationPeriods=1, **CONFIGURED)
+    assert found(recording, strict, items=[]) == {"did_not_fire": "WARN"}
+    few_calls = Recording().usual(0).calls([600], good=1, failed=1)
+    assert found(few_calls, strict, items=[]) == {"did_not_fire": "WARN"}
 
 
 def test_only_what_came_after_the_last_change_of_the_definition_is_compared():
