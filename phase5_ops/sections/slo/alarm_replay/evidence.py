@@ -13,7 +13,7 @@ from phase5_ops.cloudwatch.alarm_evaluation import EXTRA_PERIODS
 from phase5_ops.cloudwatch.metric_query import MetricSet
 from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable, filled
 from phase5_ops.policy import SloPolicy
-from phase5_ops.reads import Read
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sections.slo.alarm_replay.calls import METRICS_OF, Breach, missed_windows, signal_calls
 from phase5_ops.sections.slo.alarm_replay.notified import Firing, Notifying
 from phase5_ops.sections.slo.alarm_replay.plan import Watching
@@ -22,7 +22,7 @@ from phase5_ops.sections.slo.alarm_replay.recorded_states import Differences, Re
 from phase5_ops.sections.slo.alarm_replay.replay import ReplayedStates, replay
 from phase5_ops.sections.slo.alarm_replay.timeline import Span, merged, overlaps
 from phase5_ops.sections.slo.alarms.evidence import SloAlarm, SloAlarms
-from phase5_ops.sections.slo.alarms.judge import required_rows
+from phase5_ops.sections.slo.alarms.judge import DELIVERY_READS, required_rows
 
 _JSON = Column(json={"sort_keys": True, "separators": (",", ":")})
 
@@ -145,8 +145,11 @@ def alarm_replay_table(
     namespace = slo_alarms.facts.metrics_namespace
     histories = {name: told.timeline for name, told in states.items()}
     replays = {name: replay(alarm, sets, recorded, namespace, histories.get(name)) for name, alarm in alarms.items()}
+    unread = (str(each) for each in slo_alarms.reads if each.operation in DELIVERY_READS and each.status is not ReadStatus.OK)
     notifying = Notifying(
-        [alarm.row for alarm in alarms.values()], {name: each.timeline for name, each in replays.items() if not each.problem}
+        [alarm.row for alarm in alarms.values()],
+        {name: each.timeline for name, each in replays.items() if not each.problem},
+        next(unread, None),
     )
     missed = _missed(required_rows(slo_alarms), sets, recorded, policy)
     by_subject: dict[tuple[str, str], list[SloAlarm]] = {subject: [] for subject in missed}

@@ -4,7 +4,7 @@ Actions are carried out when an alarm goes into ALARM, unless they are switched 
 suppressor has held back is carried out when that ends, if the alarm still is in ALARM. Composites and suppressors that rest on
 alarms which were not replayed count only where these do not matter; otherwise it is not known.
 
-Source: CloudWatch User Guide, "Alarm mute rules"; API Reference, PutCompositeAlarm (wait period).
+Source: CloudWatch User Guide, "Alarm mute rules"; API Reference, PutCompositeAlarm (wait period), PutMetricAlarm (AlarmActions).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +20,9 @@ from phase5_ops.cloudwatch.mute_schedule import MuteSchedule, MuteScheduleError,
 from phase5_ops.evidence.table import filled
 from phase5_ops.sections.slo.alarm_replay.timeline import Span, StateSpan, Timeline, combined, overlaps
 from phase5_ops.sections.slo.alarms.composites import Composites
+from phase5_ops.sections.slo.alarms.description import is_topic
 from phase5_ops.sections.slo.alarms.evidence import SloAlarm
+from phase5_ops.sections.slo.alarms.notification_path import Destination, Reach, destination, own_path
 
 _FOR_EVER = 2**40  # epoch seconds
 
@@ -45,12 +47,12 @@ class Firing:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """One alarm with actions, in the times in which it is in ALARM."""
+    """A way to people: the actions of an alarm in ALARM; `reaches`: whom, None if it has no actions."""
 
     name: str
     row: SloAlarm
     switched_on: bool
-    actions: Sequence[str]
+    reaches: Destination | None
     suppressor: str | None = None
     wait: int = 0
     extension: int = 0
@@ -62,9 +64,11 @@ class Notifying:
     Args:
         rows: of `slo_alarms`.
         replayed: the timelines of metric alarms, by name.
+        unread: what of the topics could not be read; None where all was.
     """
 
-    def __init__(self, rows: Iterable[SloAlarm], replayed: Mapping[str, Timeline]) -> None:
+    def __init__(self, rows: Iterable[SloAlarm], replayed: Mapping[str, Timeline], unread: str | None = None) -> None:
+        self._unread = unread
         parents = {parent["alarm"]: parent for row in rows for parent in filled(row.parents or [])}
         raw = [{"AlarmName": name, "AlarmRule": parent["rule"]} for name, parent in parents.items()]
         self._composites = Composites(raw, {})
@@ -73,13 +77,15 @@ class Notifying:
 
     def firings(self, row: SloAlarm, timeline: Timeline) -> list[Firing]:
         """The times in which the alarm of a row is in ALARM, and whether people are told of each."""
-        own = _Way(str(row.alarm), row, row.actions_enabled is not False, filled(row.alarm_actions or []))
+        if not timeline.firing:
+            return []
+        own = _Way(str(row.alarm), row, row.actions_enabled is not False, self._reached(row, own_path(row)))
         above = [
             _Way(
                 parent["alarm"],
                 row,
                 bool(parent["actions_enabled"]),
-                parent["actions"],
+                self._reached(row, parent),
                 parent["suppressor"],
                 int(parent["suppressor_wait"] or 0),
                 int(parent.get("suppressor_extension") or 0),
@@ -89,8 +95,19 @@ class Notifying:
         ]
         return [self._firing(span, own, above) for span in timeline.firing]
 
+    def _reached(self, row: SloAlarm, path: Mapping[str, Any]) -> Destination | None:
+        """Whom the actions of a way reach; None without any. What is no topic counts as in row 1.2, which warns of it."""
+        if not path["actions"]:
+            return None
+        found = destination(row, path)
+        if found.reach is Reach.PEOPLE and self._unread:
+            return Destination(Reach.NOT_KNOWN, self._unread)
+        if found.reach is Reach.NOT_FOLLOWED and all(_on_machines(arn) for arn in path["actions"] if not is_topic(arn)):
+            return Destination(Reach.NOBODY, f"{found.why} tells nobody")
+        return found
+
     def _firing(self, span: Span, own: _Way, above: Sequence[_Way]) -> Firing:
-        ways = [own, *above] if own.actions or not above else above
+        ways = [own, *above] if own.reaches or not above else above
         answers = [answer for way in ways for answer in self._told(way, span, composite=way is not own)]
         told = [answer for answer in answers if isinstance(answer, int)]
         if told:
@@ -102,10 +119,14 @@ class Notifying:
 
     def _told(self, way: _Way, span: Span, *, composite: bool) -> Iterator["int | str | WhyNotKnown"]:
         """When a way tells people of what is in ALARM in a span; else why it does not, or why that is not known."""
-        if not way.actions:
+        if way.reaches is None:
             yield "it has no action for ALARM"
         elif not way.switched_on:
             yield f"the actions of {way.name} are switched off"
+        elif way.reaches.reach is Reach.NOT_KNOWN:
+            yield WhyNotKnown(way.reaches.why)
+        elif way.reaches.reach is Reach.NOBODY:
+            yield way.reaches.why
         elif not composite:
             yield self._unmuted(way, span)
         else:
@@ -175,6 +196,11 @@ class Notifying:
         while moment < span[1] and (ends := [end for schedule in schedules if (end := schedule.until(moment)) is not None]):
             moment = max(ends)
         return moment if moment < span[1] else f"a mute rule silences {way.name}"
+
+
+def _on_machines(action: str) -> bool:
+    """Whether an action of an alarm does something to EC2 instances or scales: nobody hears of that."""
+    return action.split(":")[2:3] in (["automate"], ["swf"], ["autoscaling"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,12 +28,8 @@ _MISSING = {"latency": AlarmCode.LATENCY_ALARM_MISSING, "error": AlarmCode.ERROR
 #: Reads without which it is not known which SLO alarms there are.
 ALARM_READS = ("dynamodb:Scan", "cloudwatch:DescribeAlarms")
 
-#: Reads behind `slo_alarms` that have no bearing on which alarms there are, what they say and in which state they are.
-OTHER_READS = (
-    *DASHBOARD_READS,
-    *METRIC_READS,
-    "cloudwatch:ListAlarmMuteRules",
-    "cloudwatch:GetAlarmMuteRule",
+#: Reads that say what becomes of an alarm's message.
+DELIVERY_READS = (
     "sns:GetTopicAttributes",
     "sns:ListSubscriptionsByTopic",
     "sns:GetSubscriptionAttributes",
@@ -43,6 +39,15 @@ OTHER_READS = (
     "sqs:GetQueueAttributes",
     "lambda:GetFunctionConfiguration",
     "lambda:GetPolicy",
+)
+
+#: Reads behind `slo_alarms` that have no bearing on which alarms there are, what they say and in which state they are.
+OTHER_READS = (
+    *DASHBOARD_READS,
+    *METRIC_READS,
+    "cloudwatch:ListAlarmMuteRules",
+    "cloudwatch:GetAlarmMuteRule",
+    *DELIVERY_READS,
 )
 
 

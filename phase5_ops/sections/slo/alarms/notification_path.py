@@ -5,7 +5,9 @@ that works is enough. `composites` finds out what composites do, `delivery` what
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from phase5_ops.clock import parse_iso
@@ -90,6 +92,23 @@ _WEEK = timedelta(weeks=1)
 _MOST_MUTED = 0.5  # of a week, beyond which a mute rule is no maintenance window
 
 
+class Reach(StrEnum):
+    """Whom the actions of an alarm reach."""
+
+    PEOPLE = "people"
+    NOT_KNOWN = "not_known"
+    NOT_FOLLOWED = "not_followed"  # none is an SNS topic that may work
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What becomes of the actions of an alarm, and why, where it is not known that they reach people."""
+
+    reach: Reach
+    why: str = ""
+
+
 def told(row: SloAlarm, *, longest_wait_seconds: int, now: datetime) -> list[Finding]:
     """Nothing (or warnings) if the alarm, or a composite that it sets off alone, reaches someone; otherwise what is wrong.
 
@@ -99,7 +118,7 @@ def told(row: SloAlarm, *, longest_wait_seconds: int, now: datetime) -> list[Fin
         now: evaluation time.
     """
     parents = [parent for parent in filled(row.parents) if parent["actions"]]
-    own = {"alarm": row.alarm, "actions": filled(row.alarm_actions), "actions_enabled": row.actions_enabled}
+    own = own_path(row)
     opening = [parent for parent in parents if parent["way"] == Way.OPENS]
     outcomes = [_path(row, path, longest_wait_seconds, now) for path in (own, *opening)]
     clean = [found for found in outcomes if not _blocks(found)]
@@ -161,31 +180,42 @@ def _suppressed(path: Mapping[str, Any], longest_wait: int) -> str | None:
     return None
 
 
-def _destinations(row: SloAlarm, path: Mapping[str, Any], via: str) -> list[Finding]:
+def own_path(row: SloAlarm) -> Mapping[str, Any]:
+    """The way of an alarm's own actions, in the words in which `composites` has those of the composites above it."""
+    return {"alarm": row.alarm, "actions": filled(row.alarm_actions), "actions_enabled": row.actions_enabled}
+
+
+def destination(row: SloAlarm, path: Mapping[str, Any]) -> Destination:
+    """What becomes of the actions of one way of telling people; there is at least one."""
     actions: Sequence[str] = path["actions"]
     topics = filled(row.topics)
     sender = _sender(row, path)
     followed = [arn for arn in actions if is_topic(arn)]
     answers = [delivery(arn, topics[arn], sender) for arn in followed]
     if any(not answer.fault and not answer.unknown for answer in answers):
-        return []
+        return Destination(Reach.PEOPLE)
     unknown = [answer.unknown for answer in answers if not answer.fault and answer.unknown]
     if unknown:
-        return [
-            finding_at(DeliveryCode.ALARM_DELIVERY_NOT_JUDGED, row, "an SNS topic that delivers", f"{via}{'; '.join(unknown)}")
-        ]
+        return Destination(Reach.NOT_KNOWN, "; ".join(unknown))
     if len(followed) < len(actions):
-        others = [arn for arn in actions if not is_topic(arn)]
-        return [finding_at(DeliveryCode.ALARM_ACTION_NOT_FOLLOWED, row, "an SNS topic", f"{via}{', '.join(others[:5])}")]
-    faults = "; ".join(str(answer.fault) for answer in answers)
-    return [
-        finding_at(
-            DeliveryCode.ALARM_ACTION_GOES_NOWHERE,
-            row,
-            "an SNS topic that delivers to a confirmed subscription",
-            f"{via}{faults}",
-        )
-    ]
+        return Destination(Reach.NOT_FOLLOWED, ", ".join([arn for arn in actions if not is_topic(arn)][:5]))
+    return Destination(Reach.NOBODY, "; ".join(str(answer.fault) for answer in answers))
+
+
+#: What is found where it is not known that a way reaches people: the code, and what is expected.
+_UNREACHED = {
+    Reach.NOT_KNOWN: (DeliveryCode.ALARM_DELIVERY_NOT_JUDGED, "an SNS topic that delivers"),
+    Reach.NOT_FOLLOWED: (DeliveryCode.ALARM_ACTION_NOT_FOLLOWED, "an SNS topic"),
+    Reach.NOBODY: (DeliveryCode.ALARM_ACTION_GOES_NOWHERE, "an SNS topic that delivers to a confirmed subscription"),
+}
+
+
+def _destinations(row: SloAlarm, path: Mapping[str, Any], via: str) -> list[Finding]:
+    found = destination(row, path)
+    if found.reach is Reach.PEOPLE:
+        return []
+    code, expected = _UNREACHED[found.reach]
+    return [finding_at(code, row, expected, f"{via}{found.why}")]
 
 
 def _sender(row: SloAlarm, path: Mapping[str, Any]) -> Sender:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from phase5_ops.cloudwatch.alarm_answers import Topic
 from phase5_ops_tests.sections.slo.alarm_replay.support import OUTAGE, Recording, codes, judge, outage, seen, table
 from phase5_ops_tests.sections.slo.alarms.alarm_platform import NOW, TOPIC, errors
 
@@ -31,6 +32,7 @@ def mute(begins_minutes_ago, hours, alarm=NAME):
     return {"Name": "mute", "Rule": {"Schedule": schedule}, "MuteTargets": {"AlarmNames": [alarm]}, "Status": "SCHEDULED"}
 
 
+STOP = "arn:aws:automate:us-west-2:ec2:stop"
 SILENT = {"AlarmActions": []}
 ALONE = errors(**SILENT)
 OTHER = {"AlarmName": "other", "DatapointsToAlarm": 3}  # of the same tool: it fires ten minutes later
@@ -59,6 +61,14 @@ OTHER = {"AlarmName": "other", "DatapointsToAlarm": 3}  # of the same tool: it f
         ([ALONE, errors(**OTHER, Threshold=99)], {"composites": [composite(**suppressed_by("other", 240))]}, ("caught", 9)),
         ([ALONE, errors(**OTHER)], {"composites": [composite(**suppressed_by("other", 900))]}, ("caught", 36)),
         ([ALONE], {"composites": [composite(**suppressed_by("cpu"))]}, ("not_known", "whether cpu suppressed")),
+        # what becomes of the message: a topic that is gone, one that cannot be judged, actions that are no topics
+        ([errors()], {"topics": {TOPIC: Topic(TOPIC, False, 0, 0)}}, ("missed", f"{TOPIC} does not exist")),
+        ([ALONE], {"composites": [composite()], "topics": {TOPIC: Topic(TOPIC, True, 0, 1)}}, ("missed", "no confirmed")),
+        ([errors()], {"topics": {TOPIC: Topic(TOPIC, None, None, None, withheld=True)}}, ("not_known", "another account")),
+        ([errors()], {"topic_reads": [seen("sns:GetTopicAttributes")]}, ("not_known", "sns:GetTopicAttributes x: denied")),
+        ([errors(AlarmActions=[STOP])], {}, ("missed", f"{STOP} tells nobody")),
+        ([errors(AlarmActions=[STOP, TOPIC])], {}, ("caught", 5)),
+        ([errors(AlarmActions=[STOP, "arn:aws:lambda:us-west-2:123456789012:function:pager"])], {}, ("caught", 5)),
         # a mute rule: over before, over while it fires, over when it has ended; one that cannot be read
         ([errors()], {"mutes": [mute(OUTAGE + 180, 2)]}, ("caught", 5)),
         ([errors()], {"mutes": [mute(OUTAGE + 40, 1)]}, ("caught", 20)),
