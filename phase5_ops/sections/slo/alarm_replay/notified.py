@@ -153,14 +153,17 @@ class Notifying:
         if way.suppressor is None:
             return firing[0]
         timeline = self._timeline(way.suppressor)
-        acts = firing[0] + way.wait
-        if isinstance(timeline, str) or not timeline.knows(firing[0], min(acts, firing[1]) + 1):
-            return WhyNotKnown(f"whether {way.suppressor} suppressed the actions of {way.name} is not known")
-        holding = [each for each in timeline.firing if overlaps(each, (firing[0], acts + 1))]
-        if holding:
-            acts = holding[-1][1] + way.extension
-        held_back = f"{way.suppressor} suppressed the actions of {way.name}" if holding else f"{way.name} waited {way.wait} s"
-        return acts if acts < firing[1] else held_back
+        since, acts = firing[0], firing[0] + way.wait
+        held_back = f"{way.name} waited {way.wait} s"
+        while True:
+            if isinstance(timeline, str) or not timeline.knows(since, min(acts + 1, firing[1])):
+                return WhyNotKnown(f"whether {way.suppressor} suppressed the actions of {way.name} is not known")
+            holding = [each for each in timeline.firing if overlaps(each, (since, acts + 1))]
+            if not holding:
+                return acts if acts < firing[1] else held_back
+            since = holding[-1][1]
+            acts = since + way.extension  # until which it may come back
+            held_back = f"{way.suppressor} suppressed the actions of {way.name}"
 
     def _timeline(self, name: str) -> Timeline | str:
         """The states of an alarm; text: why they are not known."""

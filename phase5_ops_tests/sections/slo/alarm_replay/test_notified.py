@@ -1,12 +1,16 @@
 """Who would have been told, and when: actions, composites with suppressors, and mute rules."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
 from phase5_ops.cloudwatch.alarm_answers import Topic
+from phase5_ops.cloudwatch.alarm_evaluation import ALARM, OK
+from phase5_ops.sections.slo.alarm_replay.notified import Notifying
+from phase5_ops.sections.slo.alarm_replay.timeline import pieced
 from phase5_ops_tests.sections.slo.alarm_replay.support import OUTAGE, Recording, codes, judge, outage, seen, table
-from phase5_ops_tests.sections.slo.alarms.alarm_platform import NOW, TOPIC, errors
+from phase5_ops_tests.sections.slo.alarms.alarm_platform import NOW, TOPIC, errors, evidence
 
 NAME = errors()["AlarmName"]
 
@@ -80,6 +84,37 @@ def test_who_would_have_been_told_and_when(alarms, given, expected):
     outcome, said = told(*alarms, **given)
     assert outcome == expected[0]
     assert said == expected[1] if isinstance(expected[1], int) else expected[1] in said
+
+
+@pytest.mark.parametrize(
+    ("suppressor", "expected"),
+    [
+        ([(0, OK), (900, ALARM), (1300, OK)], 1900),
+        # it comes back within the extension, again and again
+        ([(0, OK), (900, ALARM), (1300, OK), (1600, ALARM), (1700, OK), (2300, ALARM), (2500, OK)], 3100),
+        ([(0, OK), (900, ALARM), (1300, OK), (1901, ALARM)], 1900),
+        ([(0, OK), (900, ALARM), (1300, OK), (1600, ALARM)], "cpu suppressed the actions of any"),
+        ([(0, OK), (1000, None)], "whether cpu suppressed"),
+        ([(0, OK), (900, ALARM), (1300, None)], "whether cpu suppressed"),
+        ([(0, OK), (900, ALARM), (1300, OK), (1800, None)], "whether cpu suppressed"),
+        ([(0, OK), (900, ALARM), (1300, OK), (1902, None)], 1900),
+    ],
+)
+def test_a_suppressor_that_comes_back_holds_on_and_is_known_until_the_actions_are_carried_out(suppressor, expected):
+    """The composite goes into ALARM at 1,000 s for good, waits 60 s for its suppressor, and 600 s after that has ended."""
+    lines = {NAME: [(0, OK), (1000, ALARM)], "cpu": suppressor}
+    timelines = {
+        name: pieced((start, end, state) for (start, state), (end, _) in pairwise([*line, (9000, None)]) if state)
+        for name, line in lines.items()
+    }
+    suppression = {"ActionsSuppressor": "cpu", "ActionsSuppressorWaitPeriod": 60, "ActionsSuppressorExtensionPeriod": 600}
+    (row,) = [row for row in evidence(ALONE, composites=[composite(**suppression)]).rows if row.alarm]
+    (firing,) = Notifying([row], timelines).firings(row, timelines[NAME])
+    if isinstance(expected, int):
+        assert (firing.told, firing.known) == (expected, True)
+    else:
+        assert (firing.told, firing.known) == (None, not expected.startswith("whether"))
+        assert expected in firing.why
 
 
 def test_an_alarm_that_fires_already_has_told_people():
