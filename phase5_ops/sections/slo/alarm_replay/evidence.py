@@ -147,7 +147,7 @@ def alarm_replay_table(
     replays = {name: replay(alarm, sets, recorded, namespace, histories.get(name)) for name, alarm in alarms.items()}
     unread = (str(each) for each in slo_alarms.reads if each.operation in DELIVERY_READS and each.status is not ReadStatus.OK)
     notifying = Notifying(
-        [alarm.row for alarm in alarms.values()],
+        slo_alarms.facts.composite_rules,
         {name: each.timeline for name, each in replays.items() if not each.problem},
         next(unread, None),
     )

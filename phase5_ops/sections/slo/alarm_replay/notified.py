@@ -7,7 +7,7 @@ alarms which were not replayed count only where these do not matter; otherwise i
 Source: CloudWatch User Guide, "Alarm mute rules"; API Reference, PutCompositeAlarm (wait period), PutMetricAlarm (AlarmActions).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
@@ -62,18 +62,16 @@ class Notifying:
     """The alarms that were replayed, with all composites above them.
 
     Args:
-        rows: of `slo_alarms`.
+        rules: of the composites above the alarms, of their suppressors, and of all composites that these rest on, by name.
         replayed: the timelines of metric alarms, by name.
         unread: what of the topics could not be read; None where all was.
     """
 
-    def __init__(self, rows: Iterable[SloAlarm], replayed: Mapping[str, Timeline], unread: str | None = None) -> None:
+    def __init__(self, rules: Mapping[str, str], replayed: Mapping[str, Timeline], unread: str | None = None) -> None:
         self._unread = unread
-        parents = {parent["alarm"]: parent for row in rows for parent in filled(row.parents or [])}
-        raw = [{"AlarmName": name, "AlarmRule": parent["rule"]} for name, parent in parents.items()]
-        self._composites = Composites(raw, {})
+        self._composites = Composites([{"AlarmName": name, "AlarmRule": rule} for name, rule in rules.items()], {})
         self._timelines: dict[str, Timeline | str] = dict(replayed)
-        self._is_composite = frozenset(parents)
+        self._is_composite = frozenset(rules)
 
     def firings(self, row: SloAlarm, timeline: Timeline) -> list[Firing]:
         """The times in which the alarm of a row is in ALARM, and whether people are told of each."""

@@ -90,6 +90,15 @@ class Composites:
         unread = {name for name in self._errors if alarm in str(self._raw[name].get("AlarmRule"))}
         return [self._entry(name, alarm, alike) for name in sorted(names | unread)]
 
+    def rules(self, names: Iterable[str]) -> dict[str, str]:
+        """The rules of these composites and of all that they rest on, as they are written; names of other alarms are left out."""
+        found: dict[str, str] = {}
+        frontier = set(names)
+        while frontier := frontier & self._raw.keys() - found.keys():
+            found |= {name: str(self._raw[name].get("AlarmRule") or "") for name in frontier}
+            frontier = {part for name in frontier & self._rules.keys() for part in self._rules[name].alarm_names}
+        return found
+
     def in_metric_alarms(self, name: str) -> AlarmRule | str:
         """The rule of a composite in terms of metric alarms alone; text: why it is not known."""
         try:

@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -97,9 +97,15 @@ class SloAlarm:
 
 @dataclass(frozen=True, slots=True)
 class AlarmFacts:
-    """`metrics_namespace`: that the platform emits to."""
+    """What is known beside the rows.
+
+    Attributes:
+        metrics_namespace: that the platform emits to.
+        composite_rules: of the composites above these alarms, of their suppressors, and of all that these rest on, by name.
+    """
 
     metrics_namespace: str = ""
+    composite_rules: dict[str, str] = field(default_factory=dict)
 
 
 SLO_ALARMS = DeclaredTable(SloAlarm, AlarmFacts)
@@ -169,7 +175,10 @@ def slo_alarms_table(
         for found in listed or [{}]
     ]
     reads = [*registered_tools.reads, *tool_slo_summary.reads, *alarms.reads, *topic_reads]
-    table = SLO_ALARMS.gathered([*rows, *(SloAlarm(**columns) for columns in others)], AlarmFacts(namespace))
+    all_rows = [*rows, *(SloAlarm(**columns) for columns in others)]
+    above = [parent for row in all_rows for parent in row.parents or ()]
+    rules = composites.rules(name for parent in above for name in (parent["alarm"], parent["suppressor"]) if name)
+    table = SLO_ALARMS.gathered(all_rows, AlarmFacts(namespace, rules))
     return table.with_reads(distinct(reads), observed_at)
 
 

@@ -30,6 +30,10 @@ def suppressed_by(name, wait=120):
     return {"ActionsSuppressor": name, "ActionsSuppressorWaitPeriod": wait, "ActionsSuppressorExtensionPeriod": 60}
 
 
+def switch(rule, name="switch"):
+    return {"AlarmName": name, "AlarmRule": rule, "AlarmActions": []}
+
+
 def mute(begins_minutes_ago, hours, alarm=NAME):
     begins = NOW - timedelta(minutes=begins_minutes_ago)
     schedule = {"Expression": f"at({begins:%Y-%m-%dT%H:%M})", "Duration": f"PT{hours}H", "Timezone": "UTC"}
@@ -65,6 +69,14 @@ OTHER = {"AlarmName": "other", "DatapointsToAlarm": 3}  # of the same tool: it f
         ([ALONE, errors(**OTHER, Threshold=99)], {"composites": [composite(**suppressed_by("other", 240))]}, ("caught", 9)),
         ([ALONE, errors(**OTHER)], {"composites": [composite(**suppressed_by("other", 900))]}, ("caught", 36)),
         ([ALONE], {"composites": [composite(**suppressed_by("cpu"))]}, ("not_known", "whether cpu suppressed")),
+        # a switch for maintenance: a composite that is off, that is on, or that rests on what was not replayed
+        ([ALONE], {"composites": [composite(f'ALARM("{NAME}") AND NOT ALARM(switch)'), switch("FALSE")]}, ("caught", 5)),
+        ([ALONE], {"composites": [composite(**suppressed_by("switch", 60)), switch("FALSE")]}, ("caught", 6)),
+        ([ALONE], {"composites": [composite(**suppressed_by("switch")), switch("ALARM(deeper)"), switch("FALSE", "deeper")]},
+         ("caught", 7)),
+        ([ALONE], {"composites": [composite(**suppressed_by("switch")), switch("TRUE")]}, ("missed", "switch suppressed")),
+        ([ALONE], {"composites": [composite(**suppressed_by("switch")), switch("ALARM(cpu)")]}, ("not_known", "whether switch")),
+        ([ALONE], {"composites": [composite(**suppressed_by("switch")), switch("ALARM(")]}, ("not_known", "whether switch")),
         # what becomes of the message: a topic that is gone, one that cannot be judged, actions that are no topics
         ([errors()], {"topics": {TOPIC: Topic(TOPIC, False, 0, 0)}}, ("missed", f"{TOPIC} does not exist")),
         ([ALONE], {"composites": [composite()], "topics": {TOPIC: Topic(TOPIC, True, 0, 1)}}, ("missed", "no confirmed")),
@@ -108,8 +120,9 @@ def test_a_suppressor_that_comes_back_holds_on_and_is_known_until_the_actions_ar
         for name, line in lines.items()
     }
     suppression = {"ActionsSuppressor": "cpu", "ActionsSuppressorWaitPeriod": 60, "ActionsSuppressorExtensionPeriod": 600}
-    (row,) = [row for row in evidence(ALONE, composites=[composite(**suppression)]).rows if row.alarm]
-    (firing,) = Notifying([row], timelines).firings(row, timelines[NAME])
+    slo_alarms = evidence(ALONE, composites=[composite(**suppression)])
+    (row,) = [row for row in slo_alarms.rows if row.alarm]
+    (firing,) = Notifying(slo_alarms.facts.composite_rules, timelines).firings(row, timelines[NAME])
     if isinstance(expected, int):
         assert (firing.told, firing.known) == (expected, True)
     else:
