@@ -99,6 +99,7 @@ def _recorded(
     second = second_queries(sets, hourly, spans, alarms, range_=range_, policy=settings.slo, namespace=settings.metrics_namespace)
     facts = ReplayFacts(iso_of(range_.first), iso_of(range_.end), iso_of(range_.complete_from), metrics_requested=len(first))
     if len(second) > settings.alarm_replay.max_metrics_read_again:
+        recorded.left_out = frozenset((query.metric_set.metric, query.stat, query.period) for query in second.values)
         return recorded, replace(facts, hours_not_read=hours, metrics_not_read=len(second)), reads
     reads += _read_into(recorded, run, second)
     recorded.fine = fine_spans(spans)

@@ -35,7 +35,8 @@ class ReplayCode(FindingCodes):
         Verdict.INCONCLUSIVE,
         "An alarm cannot be replayed on the recorded metrics, so that it was put to no test (WARN where another alarm of the same"
         " tool and signal was).",
-        "Watch the tool with an alarm on a fixed threshold, of the platform's own metrics in the same account.",
+        "Watch the tool with an alarm on a fixed threshold, of the platform's own metrics in the same account; where the finding"
+        " names a setting, raise it.",
         also=(Verdict.WARN,),
         not_tried=True,
     )

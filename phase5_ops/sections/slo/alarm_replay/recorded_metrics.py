@@ -49,11 +49,13 @@ class RecordedMetrics:
         range: what is replayed.
         kept: since when periods of so many seconds are kept by CloudWatch.
         fine: the spans in which sets with a tenant are known by five minutes, by metric.
+        left_out: metric, statistic and period of the values that were not read, since with them too many metrics would have been.
     """
 
     range: Range
     kept: Mapping[int, int] = field(default_factory=dict)
     fine: Mapping[str, Sequence[Span]] = field(default_factory=dict)
+    left_out: frozenset[tuple[str, str, int]] = frozenset()
     _values: dict[tuple[MetricSet, str, int], Values] = field(default_factory=lambda: defaultdict(dict))
     _counts: dict[tuple[MetricSet, str], Values] = field(default_factory=lambda: defaultdict(dict))
 

@@ -24,7 +24,7 @@ from phase5_ops.cloudwatch.metric_query import MetricSet
 from phase5_ops.cloudwatch.metrics_insights import ACCOUNT
 from phase5_ops.cloudwatch.statistics import StatisticKind
 from phase5_ops.evidence.table import filled
-from phase5_ops.sections.slo.alarm_replay.plan import Watching, sets_of
+from phase5_ops.sections.slo.alarm_replay.plan import PARTS_OF, Watching, sets_of
 from phase5_ops.sections.slo.alarm_replay.recorded_metrics import RecordedMetrics, Values
 from phase5_ops.sections.slo.alarm_replay.timeline import Span, StateSpan, Timeline, in_common, merged, pieced
 from phase5_ops.sections.slo.alarms.model import AlarmError, AlarmSpec, Leaf
@@ -103,7 +103,11 @@ class _Replaying:
         for leaf in self._spec.leaves.values():
             if leaf.namespace != self._namespace or leaf.account not in (None, leaf.own_account):
                 raise AlarmError(f"it reads metrics that were not read here: {leaf.obstacle(self._namespace)}")
-            if leaf.insights is not None and len(sets_of(leaf, self._sets)) > _MOST_METRICS:
+            if leaf.insights is None:
+                continue
+            if any((leaf.metric, stat, self._spec.period) in self._recorded.left_out for stat in PARTS_OF[leaf.statistic.kind]):
+                raise AlarmError(f"{leaf.label} reads more metrics than PHASE5_ALARM_REPLAY__MAX_METRICS_READ_AGAIN allows")
+            if len(sets_of(leaf, self._sets)) > _MOST_METRICS:
                 raise AlarmError(f"{leaf.label} finds more than {_MOST_METRICS:,} metrics, and CloudWatch takes some of them")
         others = {account for one in self._sets for account in self._spec.other_accounts(dict(one.dimensions))}
         if others:
