@@ -151,8 +151,8 @@ class _Replaying:
                 yield since, at, state
             if since is None or found != state:
                 state, since = found, at
-        if since is not None:
-            yield since, starts[-1] + 2 * period, state
+        if since is not None:  # an alarm of shorter periods would otherwise be known for a shorter time
+            yield since, min(starts[-1] + 2 * period, self._recorded.range.end + 1), state
 
     def _state(self, low_samples: bool, lines: Sequence[Breaching]) -> str | None:
         """The state that an evaluation gives; None where it keeps the one before."""

@@ -10,7 +10,7 @@ from phase5_ops.cloudwatch.alarm_evaluation import ALARM, OK
 from phase5_ops.sections.slo.alarm_replay.notified import Notifying
 from phase5_ops.sections.slo.alarm_replay.timeline import pieced
 from phase5_ops_tests.sections.slo.alarm_replay.support import OUTAGE, Recording, codes, judge, outage, seen, table
-from phase5_ops_tests.sections.slo.alarms.alarm_platform import NOW, TOPIC, errors, evidence
+from phase5_ops_tests.sections.slo.alarms.alarm_platform import NAMESPACE, NOW, TOOL, TOPIC, errors, evidence, insights
 
 NAME = errors()["AlarmName"]
 
@@ -128,6 +128,16 @@ def test_a_suppressor_that_comes_back_holds_on_and_is_known_until_the_actions_ar
     else:
         assert (firing.told, firing.known) == (None, not expected.startswith("whether"))
         assert expected in firing.why
+
+
+def test_a_composite_of_alarms_by_different_periods_is_known_until_now():
+    """One by five minutes fires for what goes on, unless one by the minute does, which never is in ALARM."""
+    text = f"SELECT SUM(tool_error) FROM \"{NAMESPACE}\" WHERE tool_name = '{TOOL}'"
+    by_the_minute = {**insights("q", text, returned=True), "Period": 60}
+    never = errors(AlarmName="never", AlarmActions=[], Metrics=[by_the_minute], Threshold=1e6, TreatMissingData="notBreaching")
+    recording = Recording().usual().calls(range(60, 0, -5), failed=100)
+    above = composite(f'ALARM("{NAME}") AND NOT ALARM("never")')
+    assert codes(judge(table(recording, ALONE, never, composites=[above]))) == {}
 
 
 def test_an_alarm_that_fires_already_has_told_people():

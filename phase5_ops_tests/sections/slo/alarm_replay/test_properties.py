@@ -29,7 +29,7 @@ def test_dropping_the_record_of_a_firing_says_that_it_did_not_fire(dropped):
     assert found == did_not | ({"fired_without_reason": "WARN"} if dropped == {0, 1} else {})
 
 
-@hypothesis.given(minute=st.integers(20, 30 * 60), lasts=st.integers(1, 30))
+@hypothesis.given(minute=st.integers(25, 30 * 60), lasts=st.integers(1, 30))
 @hypothesis.settings(max_examples=8, deadline=None)
 def test_adding_the_record_of_a_firing_must_have_its_reason(minute, lasts):
     items = [*HISTORY, state_update(NAME, minute + lasts, "OK", "ALARM"), state_update(NAME, minute, "ALARM", "OK")]

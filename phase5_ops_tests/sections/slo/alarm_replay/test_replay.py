@@ -20,6 +20,7 @@ from phase5_ops_tests.sections.slo.alarms.alarm_platform import (
 )
 
 DAY = 24 * 60
+END = -1 / 60  # minutes: the evaluation at NOW is the last one
 
 
 def p99(*values: float | None, begin: int = DAY) -> Recording:
@@ -84,13 +85,13 @@ def test_a_state_that_was_kept_from_before_is_what_cloudwatchs_history_says_or_n
     month = Recording(1).put("tool_latency_ms", BASE, "p99", 300, {ago(60): SLOW})
     alarm = m_of_n(1, 1, TreatMissingData="ignore")
     known = [((NOW_S - start) / 60, (NOW_S - end) / 60) for start, end in replayed(alarm, month).timeline.known]
-    assert known == [(55, -5)]
+    assert known == [(55, END)]
     assert replayed(alarm, month).kept == [(ago(DAY - 15), ago(55))]
     history = Timeline([StateSpan(ago(600), NOW_S, OK)])
-    assert firing(alarm, month) == firing(alarm, month, history) == [(55, -5)]
-    assert replayed(alarm, month, history).timeline.known == [(ago(600), ago(-5))]
+    assert firing(alarm, month) == firing(alarm, month, history) == [(55, END)]
+    assert replayed(alarm, month, history).timeline.known == [(ago(600), NOW_S + 1)]
     assert replayed(alarm, month, history).kept == [(ago(DAY - 15), ago(600))]
-    assert firing(alarm, month, Timeline([StateSpan(ago(2 * DAY), NOW_S, ALARM)])) == [(DAY - 15, -5)]
+    assert firing(alarm, month, Timeline([StateSpan(ago(2 * DAY), NOW_S, ALARM)])) == [(DAY - 15, END)]
 
 
 def test_the_share_of_errors_adds_all_tenants_up_and_a_silent_period_is_none():
