@@ -144,7 +144,10 @@ class AlarmReplayPolicy(Policy):
 
     max_detection_minutes: Less[int] = Field(15, ge=1, description="how long after a breach began people are told, at the latest")
     max_false_alarms_a_week: Less[float] = Field(
-        1, ge=0, allow_inf_nan=False, description="how often an alarm may fire a week while its tools meet their SLO"
+        1,
+        ge=0,
+        allow_inf_nan=False,
+        description="how often an alarm may fire a week while its tools meet their SLO; a whole day of it counts again",
     )
     max_metrics_read_again: More[int] = Field(
         10_000, ge=0, description="metrics with a tenant that are read by five minutes, at most, where a breach is possible"

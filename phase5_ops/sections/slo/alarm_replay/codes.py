@@ -48,7 +48,8 @@ class ReplayCode(FindingCodes):
     )
     FALSE_ALARMS = FindingCode(
         Verdict.WARN,
-        "An alarm would have gone into ALARM more often than the policy allows while its tools met their SLO.",
+        "An alarm would have gone into ALARM more often than the policy allows while its tools met their SLO; each whole day that"
+        " it stays there counts once more.",
         "Compare its threshold with the SLO's, and let more data points decide: people stop looking at what fires for nothing.",
     )
     ALARM_FLAPS = FindingCode(

@@ -20,7 +20,7 @@ from phase5_ops.sections.slo.alarm_replay.plan import Watching
 from phase5_ops.sections.slo.alarm_replay.recorded_metrics import RecordedMetrics
 from phase5_ops.sections.slo.alarm_replay.recorded_states import Differences, Recorded, differences
 from phase5_ops.sections.slo.alarm_replay.replay import ReplayedStates, replay
-from phase5_ops.sections.slo.alarm_replay.timeline import Span, merged, overlaps
+from phase5_ops.sections.slo.alarm_replay.timeline import Span, merged, overlaps, without
 from phase5_ops.sections.slo.alarms.evidence import SloAlarm, SloAlarms
 from phase5_ops.sections.slo.alarms.judge import DELIVERY_READS, required_rows
 
@@ -59,7 +59,8 @@ class AlarmReplay:
     ] = field(default_factory=list)
     firings: Annotated[
         list[dict[str, Any]],
-        "times in which it would have been in ALARM: [{start, end, told, why, breach: there was one, however few calls it had}]",
+        "times in which it would have been in ALARM: [{start, end, told, why, breach: there was one, however few calls it had,"
+        " seconds_without_breach}]",
         _JSON,
     ] = field(default_factory=list)
     compared_since: Annotated[str | None, "from when on CloudWatch's own history was laid beside"] = None
@@ -233,9 +234,22 @@ class _Replayed:
             return Differences()
         return differences(self.recorded, self.replay.timeline.since(self.complete_from), self.looks_back)
 
-    def of_a_breach(self, span: Span) -> bool:
-        """Whether a time in ALARM can come of a time in which a tool missed its SLO."""
-        return any(overlaps((span[0] - self.looks_back, span[1]), missed) for missed in self.missed)
+    @cached_property
+    def _of_breaches(self) -> list[Span]:
+        """When it may be in ALARM because a tool missed its SLO."""
+        return merged((start, end + self.looks_back) for start, end in self.missed)
+
+    def shown(self, firing: Firing) -> dict[str, Any]:
+        """A time in ALARM as the table has it."""
+        span = firing.start, min(firing.end, self.end)
+        return {
+            "start": iso_of(firing.start),
+            "end": iso_of(span[1]),
+            "told": None if firing.told is None else iso_of(firing.told),
+            "why": firing.why,
+            "breach": any(overlaps((firing.start, firing.end), each) for each in self._of_breaches),
+            "seconds_without_breach": sum(end - start for start, end in without([span], self._of_breaches)),
+        }
 
     def outcome(self, breach: Breach) -> dict[str, Any]:
         """What the alarm would have done about a breach, until its window behind the breach's end is over."""
@@ -299,16 +313,7 @@ def _row(tool: str, signal: str, shown: list[dict[str, Any]], breaches: Sequence
         replayed=_isos(known),
         replayed_days=sum(min(end, alarm.end) - start for start, end in known) / timedelta(days=1).total_seconds(),
         outcomes=[alarm.outcome(breach) for breach in breaches],
-        firings=[
-            {
-                "start": iso_of(each.start),
-                "end": iso_of(min(each.end, alarm.end)),
-                "told": None if each.told is None else iso_of(each.told),
-                "why": each.why,
-                "breach": alarm.of_a_breach((each.start, each.end)),
-            }
-            for each in alarm.firings
-        ],
+        firings=[alarm.shown(each) for each in alarm.firings],
         compared_since=iso_of(recorded.since) if recorded else None,
         recorded=_isos(recorded.timeline.firing) if recorded else [],
         unexplained=_isos(alarm.differences.unexplained),

@@ -17,6 +17,7 @@ from phase5_ops.text import first_few
 from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, Judgement, Verdict, conclude
 
 _WEEK_DAYS = 7
+_DAY_SECONDS = 86_400
 _HOUR = timedelta(hours=1)
 
 _MUTE_READS = ("cloudwatch:ListAlarmMuteRules", "cloudwatch:GetAlarmMuteRule")
@@ -148,12 +149,15 @@ def _of_breaches(
 
 
 def _false(row: AlarmReplay, policy: AlarmReplayPolicy) -> Iterator[Finding]:
-    false = _without_breach(row)
+    """False alarms beyond what is allowed; each whole day that one lasts counts as another."""
+    whole_days = [each["seconds_without_breach"] // _DAY_SECONDS for each in row.firings]
+    false = [each for each, more in zip(row.firings, whole_days, strict=True) if more or not each["breach"]]
     days = row.replayed_days or 0
     allowed = policy.max_false_alarms_a_week * max(days / _WEEK_DAYS, 1)
-    if len(false) > allowed:
+    if len(_without_breach(row)) + sum(whole_days) > allowed:
         expected = f"at most {policy.max_false_alarms_a_week:g} a week without a missed SLO"
-        yield _at(ReplayCode.FALSE_ALARMS, row, expected, f"{len(false)} in {days:.1f} days: {_listed(false)}")
+        lasting = f", of {sum(whole_days)} whole days" if any(whole_days) else ""
+        yield _at(ReplayCode.FALSE_ALARMS, row, expected, f"{len(false)} in {days:.1f} days{lasting}: {_listed(false)}")
 
 
 def _flapping(row: AlarmReplay, policy: AlarmReplayPolicy) -> Iterator[Finding]:

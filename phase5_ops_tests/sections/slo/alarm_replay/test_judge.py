@@ -105,6 +105,17 @@ def test_false_alarms_and_flapping_are_counted_against_the_policy():
     assert found(few_calls, strict) == {}  # the SLO was missed, by too few calls to be judged
 
 
+def test_an_alarm_that_stays_in_alarm_for_days_without_a_breach_is_no_single_false_alarm():
+    always = errors(Threshold=-1)
+    (finding,) = judge(table(Recording(30).usual(), always)).findings
+    assert (finding.code, finding.seen) == ("false_alarms", "1 in 30.0 days, of 29 whole days: 2026-10-24 09:25 UTC")
+    assert found(Recording().usual(), always) == {"false_alarms": "WARN"}
+    assert found(Recording().usual(), always, policy={"max_false_alarms_a_week": 2}) == {}
+    assert found(Recording(4).usual().calls([60], failed=100), always)["false_alarms"] == "WARN"
+    day_long = Recording().usual(1000).calls(range(40 * 60, 17 * 60, -5), good=994, failed=6)
+    assert found(day_long, errors(Threshold=0.5)) == {}
+
+
 def test_cloudwatchs_own_history_is_laid_beside():
     alarm = errors(**CONFIGURED)
     started, ended = state_update(NAME, OUTAGE - 5, "OK", "ALARM"), state_update(NAME, OUTAGE - 45, "ALARM", "OK")
