@@ -4,6 +4,7 @@ Both lie under `TENANT#<tenant>#ACCOUNT#<account>`: `OUTCOME#<intent>` is writte
 latest execution. Both name the execution's trace_id, which tells whether they belong to a replay at all.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ from phase5_ops.ccnative.attributes import AttributeProblem, MalformedRecord, as
 OUTCOME_PREFIX = "OUTCOME#"
 ATTEMPT_PREFIX = "EXECUTION#"
 RUNNING, SUCCEEDED, FAILED = "RUNNING", "SUCCEEDED", "FAILED"
+
+_INTENT_ID = re.compile(r"ai_(?P<ms>\d{12,14})_")  # the platform puts the time of approval into the id
 
 
 class ExecutionRecord(NamedTuple):
@@ -39,6 +42,12 @@ class ExecutionRecords:
 def partition_key(tenant: str, account: str) -> str:
     """The partition key of an account's executions."""
     return f"TENANT#{tenant}#ACCOUNT#{account}"
+
+
+def intent_made(intent: str) -> int | None:
+    """The epoch milliseconds that an intent's id names as the time of its approval; None where it names none."""
+    named = _INTENT_ID.match(intent)
+    return int(named["ms"]) if named else None
 
 
 def parse_execution_records(items: Iterable[object], table: str, prefix: str) -> ExecutionRecords:

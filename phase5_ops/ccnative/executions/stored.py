@@ -35,7 +35,7 @@ CANCELLED = "CANCELLED"
 OUTCOME_KEPT_DAYS = 90
 
 #: The attributes of an attempt that are needed.
-ATTEMPT_ATTRIBUTES = ("pk", "sk", "status", "attempt_count", "started_at", "tenant_id", "account_id", "trace_id")
+ATTEMPT_ATTRIBUTES = ("pk", "sk", "status", "attempt_count", "started_at", "updated_at", "tenant_id", "account_id", "trace_id")
 #: The attributes of an outcome that are needed.
 OUTCOME_ATTRIBUTES = (
     "pk",
@@ -69,6 +69,7 @@ class Stored(NamedTuple):
         tool: canonical name; "" where it is not known, as of every attempt.
         refused: an outcome whose call was refused by the connector's breaker or its limit of calls in flight.
         owner: tenant and account that the item names, where they are not those of its key; else None.
+        updated: epoch ms of the last change of an attempt: when it started, or when it was told how it ended.
     """
 
     trace: str
@@ -78,6 +79,12 @@ class Stored(NamedTuple):
     tool: str = ""
     refused: bool = False
     owner: tuple[str, str] | None = None
+    updated: int = 0
+
+    @property
+    def latest(self) -> int:
+        """The latest moment that the item names."""
+        return max(self.at, self.updated)
 
 
 @dataclass
@@ -116,10 +123,10 @@ class StoredExecutions:
     def _add(self, item: Mapping[str, Any]) -> None:
         key = self._key(item)
         stored = _stored(item, self.prefix, key)
-        if self.latest is not None and stored.at > self.latest:
-            name = "started_at" if self.prefix == ATTEMPT_PREFIX else "completed_at"
-            raise AttributeProblem(name, f"ahead of the clock: {stamp_of(stored.at)}")
-        if stored.at >= self.since:
+        if self.latest is not None and stored.latest > self.latest:
+            name = "started_at or updated_at" if self.prefix == ATTEMPT_PREFIX else "completed_at"
+            raise AttributeProblem(name, f"ahead of the clock: {stamp_of(stored.latest)}")
+        if stored.latest >= self.since:
             self.by_intent[key] = stored
 
     def _key(self, item: Mapping[str, Any]) -> Key:
@@ -156,13 +163,17 @@ def _stored(item: Mapping[str, Any], prefix: str, key: Key) -> Stored:
     owner = (str(text(item, "tenant_id")), str(text(item, "account_id")))
     own = None if owner == key[:2] else owner
     if prefix == ATTEMPT_PREFIX:
-        return Stored(trace, status, count, epoch_milliseconds(required(moment(item, "started_at"), "started_at")), owner=own)
-    at = epoch_milliseconds(required(moment(item, "completed_at"), "completed_at"))
+        return Stored(trace, status, count, _time(item, "started_at"), owner=own, updated=_time(item, "updated_at"))
+    at = _time(item, "completed_at")
     tool = canonical_tool(required(text(item, "tool_name") or None, "tool_name"))
     known = "" if tool == UNKNOWN_TOOL else intern(tool)
     message = (text(item, "error_message") or "") if status == FAILED and not known else ""
     refused = _REFUSED.search(message[:_LONGEST_MESSAGE]) is not None
     return Stored(trace, status, count, at, known, refused, own)
+
+
+def _time(item: Mapping[str, Any], name: str) -> int:
+    return epoch_milliseconds(required(moment(item, name), name))
 
 
 def attempts(table: str, since: int, latest: int | None = None) -> StoredExecutions:

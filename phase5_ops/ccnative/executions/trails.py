@@ -92,6 +92,11 @@ class Trail:
         """When it is known from: its start, else its end; None where only a replay's start was read."""
         return self.started if self.started is not None else self.ended
 
+    @property
+    def number(self) -> int:
+        """Which attempt of its intent it is, by its start, else its end; 1 where neither says."""
+        return next((count for count in (self.start_count, self.end_count) if count is not None), 1)
+
     def note(self, what: str) -> None:
         """Notes a contradiction, once."""
         if what not in self.notes:

@@ -22,10 +22,13 @@ def _measured(code: str, verdict: Verdict = FAIL) -> Turns:
 class _Execution:
     """The records of one more execution of acme, which a scenario puts in or leaves out."""
 
-    def __init__(self, state: Blueprint, *, ago: timedelta = timedelta(hours=30), refused: bool = False) -> None:
+    def __init__(
+        self, state: Blueprint, *, ago: timedelta = timedelta(hours=30), refused: bool = False, intent: Item | None = None
+    ) -> None:
         completed = state.now - ago
         self._state = state
-        self.intent = {"tenant_id": "acme", "account_id": "acct-acme-1", "action_intent_id": f"ai_{milliseconds(completed)}_more"}
+        intent_id = f"ai_{milliseconds(completed)}_more"
+        self.intent = intent or {"tenant_id": "acme", "account_id": "acct-acme-1", "action_intent_id": intent_id}
         started = completed - timedelta(milliseconds=120)
         error = {"error_class": "UNKNOWN", "error_code": "EXECUTION_FAILED", "error_message": _REFUSAL}
         self.outcome = outcome(
@@ -101,6 +104,18 @@ def _ended_twice(state: Blueprint) -> None:
 def _started_twice(state: Blueprint) -> None:
     made = _Execution(state)
     made.put(made.start, made.end, made.outcome, made.again(made.start))
+
+
+@scenario(
+    "execution-repeated",
+    "An approval was delivered again, and the action was done twice without a replay.",
+    _ends("execution_repeated"),
+)
+def _repeated(state: Blueprint) -> None:
+    first = _Execution(state)
+    first.put(first.start, first.end, first.outcome)
+    second = _Execution(state, ago=timedelta(hours=28), intent=first.intent)
+    second.put(second.start, second.end)
 
 
 @scenario("execution-not-started", "The ledger has an execution's end and not its start.", _ends("execution_not_started"))

@@ -59,6 +59,7 @@ def gather_execution_outcomes(run: RunContext, _tables: Tables) -> Executions:
         records,
         span=span,
         policy=settings.executions,
+        clock_skew_ms=settings.replay.clock_skew_ms,
         test_tenants=settings.canary_tenants,
         calls_since=epoch_ms(iso(calls_since)),
     )

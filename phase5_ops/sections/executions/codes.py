@@ -48,6 +48,13 @@ class ExecutionCode(FindingCodes):
         "The ledger has more than one start under one trace: two executions share it, or one was recorded twice.",
         "Every start must get a trace of its own; look for a starter that was retried.",
     )
+    EXECUTION_REPEATED = FindingCode(
+        Verdict.FAIL,
+        "An intent was executed again, and no REPLAY_STARTED is in the trace: nobody asked for it, and what the action does to"
+        " the customer's systems was done twice. The outcome tells of one of the two, so callers do not know.",
+        "Look for what delivered ACTION_APPROVED again after the intent's lock had expired (a redrive, an archive's replay): the"
+        " starter must refuse an intent that has an outcome, unless it is a replay. Undo by hand what was done twice.",
+    )
     EXECUTION_NOT_STARTED = FindingCode(
         Verdict.FAIL,
         "The ledger has the end of an execution and not its start.",

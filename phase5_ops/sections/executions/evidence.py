@@ -5,19 +5,20 @@ that should be there is missing. Such executions are counted; all others are row
 say, side by side, for the judge to compare. So the table stays small, whatever the number of executions.
 
 An outcome is written once an intent, by the first execution that ends, and an attempt is the lock of the latest one: so a later
-execution of the same intent (a replay) has an outcome of an earlier trace beside it, and an earlier one an attempt of a later
-trace. Attempts expire by their ttl soon after they began; that one is gone says nothing then.
+execution of the same intent has an outcome of an earlier trace beside it, and an earlier one an attempt of a later trace. Only a
+replay executes an intent again, and says so in the ledger. Attempts expire by their ttl soon after they began; that one is gone
+says nothing then.
 """
 
 import heapq
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated
 
 from phase5_ops.ccnative.attributes import MalformedRecord
-from phase5_ops.ccnative.executions.records import FAILED, RUNNING, SUCCEEDED
+from phase5_ops.ccnative.executions.records import FAILED, RUNNING, SUCCEEDED, intent_made
 from phase5_ops.ccnative.executions.stored import OUTCOME_KEPT_DAYS, Key, Stored, StoredExecutions
 from phase5_ops.ccnative.executions.trails import ExecutionTrails, Trail
 from phase5_ops.ccnative.ledger import ACTION_EXECUTED, ACTION_FAILED, epoch_ms, stamp_of
@@ -47,6 +48,7 @@ class ExecutionRow:
     account: Annotated[str, "its id"]
     intent: Annotated[str, "that is executed"]
     replayed: Annotated[bool, "REPLAY_STARTED is in its trace"]
+    again: Annotated[bool, "its intent was executed before"]
     began_ms: Annotated[int, "epoch milliseconds of the first thing that is known of it"]
     started_ms: _Ms
     ended_ms: _Ms
@@ -62,6 +64,7 @@ class ExecutionRow:
     attempt: Annotated[str, "whose the attempt of its intent is", _WHOSE]
     attempt_status: Annotated[str | None, "RUNNING, SUCCEEDED, FAILED, CANCELLED"]
     attempt_count: _Number
+    attempt_updated_ms: _Ms
     attempt_due: Annotated[bool, "it began so shortly ago that its attempt cannot have expired yet"]
     outcome_due: Annotated[bool, "its outcome cannot have expired yet"]
     ledger_unreadable: Annotated[bool, "an entry of its trace could not be read"]
@@ -166,7 +169,7 @@ def without_outcome(records: Records, span: Span, left_out: Collection[str]) -> 
         {
             trail.key
             for trail in records.trails.by_trace.values()
-            if (trail.replayed or (trail.start_count or 0) > 1 or not trail.starts)
+            if (trail.replayed or trail.number > 1 or not trail.starts)
             and trail.ended is not None
             and trail.ended >= span.start
             and trail.tenant not in left_out
@@ -176,7 +179,13 @@ def without_outcome(records: Records, span: Span, left_out: Collection[str]) -> 
 
 
 def execution_outcomes(
-    records: Records, *, span: Span, policy: ExecutionPolicy, test_tenants: Collection[str], calls_since: int
+    records: Records,
+    *,
+    span: Span,
+    policy: ExecutionPolicy,
+    clock_skew_ms: int,
+    test_tenants: Collection[str],
+    calls_since: int,
 ) -> Executions:
     """The table `execution_outcomes`; the caller says how its inputs were read (`with_reads`) and fills in `read_by`.
 
@@ -184,26 +193,27 @@ def execution_outcomes(
         records: what was read.
         span: the time that is judged.
         policy: time limit and tolerances.
+        clock_skew_ms: how far the clocks of two functions may differ.
         test_tenants: dedicated test tenants, left out and counted: their attempts and outcomes are removed after each run.
         calls_since: epoch ms from which calls of tools are compared with metrics.
     """
     counts: Counter[str] = Counter()
     rows: list[ExecutionRow] = []
     calls = ToolCalls(calls_since, span.until, policy)
-    strays = _strays(records)
+    making = _ExecutionRows(records, span, policy, clock_skew_ms)
     for trace, trail in _executions(records):
         key = trail.key
         began = _began(trail, trace, key, records)
         if began is None or began < span.start:
             continue
-        if trail.tenant in test_tenants and not trail.notes and trace not in strays:
+        if trail.tenant in test_tenants and not making.names_others(trace, trail):
             counts["test"] += 1
         elif max(began, *_ends(trail, trace, records.outcome_of(key))) > span.until:
             counts["young"] += 1
         else:
             counts["executions"] += 1
             calls.add(trail, records.outcome_of(key))
-            row = _row(trace, trail, key, records, began=began, until=span.until, policy=policy, strays=strays.get(trace, ()))
+            row = making.row(trace, trail, began)
             if _plainly_whole(row):
                 counts["whole"] += 1
             else:
@@ -253,12 +263,23 @@ def _strays(records: Records) -> dict[str, list[str]]:
     return found
 
 
+def _first_of_several(trails: ExecutionTrails) -> dict[Key, str]:
+    """Of each intent that the ledger has more than one execution of, the trace of the first."""
+    executions = Counter(trail.intent for trail in trails.by_trace.values() if trail.first is not None)
+    first: dict[Key, tuple[int, str]] = {}
+    for trace, trail in trails.by_trace.items():
+        if trail.first is not None and executions[trail.intent] > 1:
+            known = trail.first, trace
+            first[trail.key] = min(first.get(trail.key, known), known)
+    return {key: trace for key, (_, trace) in first.items()}
+
+
 def _began(trail: Trail, trace: str, key: Key, records: Records) -> int | None:
     """When an execution is first known of: by its start, else its attempt, its end, its outcome."""
     attempt, outcome = records.attempts.by_intent.get(key), records.outcome_of(key)
     times = (
         trail.started,
-        attempt.at if attempt is not None and attempt.trace == trace else None,
+        attempt.latest if attempt is not None and attempt.trace == trace else None,
         trail.ended,
         outcome.at if outcome is not None and outcome.trace == trace else None,
     )
@@ -270,50 +291,78 @@ def _ends(trail: Trail, trace: str, outcome: Stored | None) -> tuple[int, int]:
     return trail.ended or 0, outcome.at if outcome is not None and outcome.trace == trace else 0
 
 
-def _row(
-    trace: str,
-    trail: Trail,
-    key: Key,
-    records: Records,
-    *,
-    began: int,
-    until: int,
-    policy: ExecutionPolicy,
-    strays: Sequence[str],
-) -> ExecutionRow:
-    outcome, attempt = records.outcome_of(key), records.attempts.by_intent.get(key)
-    last = trail.ended if trail.ended is not None else began
-    return ExecutionRow(
-        trace=trace,
-        tenant=trail.tenant,
-        account=trail.account,
-        intent=trail.intent,
-        replayed=trail.replayed,
-        began_ms=began,
-        started_ms=trail.started,
-        ended_ms=trail.ended,
-        starts=trail.starts,
-        executed=trail.executed,
-        failed=trail.failed,
-        start_count=trail.start_count,
-        end_count=trail.end_count,
-        outcome=_whose(outcome, trace, key, records.outcomes, before=last),
-        outcome_status=outcome.status if outcome else None,
-        outcome_count=outcome.number if outcome else None,
-        outcome_ms=outcome.at if outcome else None,
-        attempt=_whose(attempt, trace, key, records.attempts, before=began),
-        attempt_status=attempt.status if attempt else None,
-        attempt_count=attempt.number if attempt else None,
-        attempt_due=began + policy.time_limit_ms > until,
-        outcome_due=last + OUTCOME_KEPT_DAYS * 86_400_000 > until,
-        ledger_unreadable=trace in records.trails.unreadable,
-        notes=[
-            *trail.notes,
-            *_no_tool(trail, outcome, trace),
-            *_owner_notes({"outcome": outcome, "attempt": attempt}, trace, key),
-            *strays,
-        ],
-    )
+class _ExecutionRows:
+    """Makes the rows of executions from what was read of all of them."""
+
+    def __init__(self, records: Records, span: Span, policy: ExecutionPolicy, clock_skew_ms: int) -> None:
+        self._records, self._until, self._limit, self._skew = records, span.until, policy.time_limit_ms, clock_skew_ms
+        self._strays, self._first = _strays(records), _first_of_several(records.trails)
+
+    def names_others(self, trace: str, trail: Trail) -> bool:
+        """True if entries or items of an execution name another tenant, account or intent too: whose it is, is not certain."""
+        return bool(trail.notes) or trace in self._strays or any(True for _ in self._owner_notes(trace, trail.key))
+
+    def row(self, trace: str, trail: Trail, began: int) -> ExecutionRow:
+        """The row of an execution that is first known of at `began`."""
+        key, records = trail.key, self._records
+        outcome, attempt = records.outcome_of(key), records.attempts.by_intent.get(key)
+        last = trail.ended if trail.ended is not None else began
+        whose_outcome = _whose(outcome, trace, key, records.outcomes, before=last)
+        return ExecutionRow(
+            trace=trace,
+            tenant=trail.tenant,
+            account=trail.account,
+            intent=trail.intent,
+            replayed=trail.replayed,
+            again=whose_outcome == EARLIER or trail.number > 1 or self._first.get(key, trace) != trace,
+            began_ms=began,
+            started_ms=trail.started,
+            ended_ms=trail.ended,
+            starts=trail.starts,
+            executed=trail.executed,
+            failed=trail.failed,
+            start_count=trail.start_count,
+            end_count=trail.end_count,
+            outcome=whose_outcome,
+            outcome_status=outcome.status if outcome else None,
+            outcome_count=outcome.number if outcome else None,
+            outcome_ms=outcome.at if outcome else None,
+            attempt=_whose(attempt, trace, key, records.attempts, before=began),
+            attempt_status=attempt.status if attempt else None,
+            attempt_count=attempt.number if attempt else None,
+            attempt_updated_ms=attempt.updated if attempt else None,
+            attempt_due=began + self._limit > self._until,
+            outcome_due=self._outcome_due(trail, last),
+            ledger_unreadable=trace in records.trails.unreadable,
+            notes=[
+                *trail.notes,
+                *_no_tool(trail, outcome, trace),
+                *self._backwards(trail, outcome, trace),
+                *self._owner_notes(trace, key),
+                *self._strays.get(trace, ()),
+            ],
+        )
+
+    def _outcome_due(self, trail: Trail, last: int) -> bool:
+        """True if the outcome of an execution that ended at `last` cannot have expired yet.
+
+        A replay has that of an execution before it, which is kept since then: no longer ago than when its intent was made.
+        """
+        kept_from = intent_made(trail.intent) if trail.replayed else last
+        return kept_from is not None and kept_from + OUTCOME_KEPT_DAYS * 86_400_000 > self._until
+
+    def _backwards(self, trail: Trail, outcome: Stored | None, trace: str) -> Iterator[str]:
+        """What ended before it started, by more than clocks differ."""
+        ends = (("end", trail.ended), ("outcome", outcome.at if outcome is not None and outcome.trace == trace else None))
+        for name, at in ends:
+            if at is not None and trail.started is not None and at + self._skew < trail.started:
+                yield f"its {name} of {stamp_of(at)} is before its start of {stamp_of(trail.started)}"
+
+    def _owner_notes(self, trace: str, key: Key) -> Iterator[str]:
+        items = (("outcome", self._records.outcome_of(key)), ("attempt", self._records.attempts.by_intent.get(key)))
+        for name, item in items:
+            if item is not None and item.trace == trace and item.owner is not None:
+                yield f"the {name} under {key[0]}/{key[1]} names {item.owner[0]}/{item.owner[1]}"
 
 
 def _whose(stored: Stored | None, trace: str, key: Key, of: StoredExecutions, *, before: int) -> str:
@@ -328,18 +377,13 @@ def _no_tool(trail: Trail, outcome: Stored | None, trace: str) -> Iterator[str]:
         yield "its tool reported how it ended, and its outcome names no tool"
 
 
-def _owner_notes(items: Mapping[str, Stored | None], trace: str, key: Key) -> Iterator[str]:
-    for name, item in items.items():
-        if item is not None and item.trace == trace and item.owner is not None:
-            yield f"the {name} under {key[0]}/{key[1]} names {item.owner[0]}/{item.owner[1]}"
-
-
 def _plainly_whole(row: ExecutionRow) -> bool:
     """One start, one end, and nothing else that contradicts or that should be there and is not."""
     return (
         row.starts == 1
         and row.ends == 1
         and row.outcome in (OWN, EARLIER)
+        and (row.replayed or not row.again)
         and row.attempt in (OWN, LATER, NONE)
         and not (row.attempt == NONE and row.attempt_due)
         and not row.notes

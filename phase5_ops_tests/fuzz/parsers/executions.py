@@ -38,6 +38,7 @@ BROKEN = {
     ATTEMPTS: {
         "status": ({"S": "running"}, {"L": []}, None),
         "started_at": ({"S": "now"}, {"N": "1"}, None),
+        "updated_at": ({"S": "now"}, {"S": ""}, None),
         "pk": ({"S": "TENANT#"}, {"S": ""}, None),
     },
 }

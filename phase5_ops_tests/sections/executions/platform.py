@@ -60,7 +60,7 @@ class Execution:
             error=error,
         )
         self.start, self.end, *_ = (item for _, item in execution_trail(self.outcome, NOW))
-        self.more: list[Item] = []
+        self.more: list[Item] = [again(self.start, eventType="REPLAY_STARTED")] if self.replayed else []
         lock = attempt(about, attempt_id="attempt_1", count=self.count, key="k", trace_id=trace, at=started, status=self.status)
         self.attempt: Item | None = lock if started + ATTEMPT_TTL > NOW else None
         self.measured_at = completed
@@ -75,6 +75,12 @@ def again(entry: Item, **changes: Any) -> Item:
     """An entry once more, under an id of its own; `changes` of its attributes, `data` among them."""
     data = {**entry["data"], **changes.pop("data", {})}
     return {**entry, "entryId": entry["entryId"] + "-again", "sk": entry["sk"] + "-again", "data": data, **changes}
+
+
+def dated(entry: Item, at: datetime) -> Item:
+    """An entry as it were if it had been written at this time."""
+    stamp, entry_id = iso(at), f"entry-{milliseconds(at)}-{entry['entryId'].split('-', 2)[2]}"
+    return {**entry, "timestamp": stamp, "entryId": entry_id, "sk": f"ENTRY#{stamp}#{entry_id}"}
 
 
 def read(resource: str, status: ReadStatus = ReadStatus.OK) -> Read:
@@ -132,6 +138,7 @@ class Platform:
             records,
             span=Span.of(NOW, window.start, since, self.policy),
             policy=self.policy,
+            clock_skew_ms=ReplayPolicy().clock_skew_ms,
             test_tenants={TEST_TENANT},
             calls_since=epoch_ms(iso(NOW - timedelta(hours=self.slo.lookback_hours))),
         )

@@ -1,16 +1,18 @@
 """`executions_end`: what each record says, what is missing, and what decides nothing."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from phase5_ops.policy import ExecutionPolicy
+from phase5_ops.clock import parse_iso
+from phase5_ops.policy import ExecutionPolicy, ReplayPolicy
 from phase5_ops.reads import ReadStatus
 from phase5_ops.sandbox.state.records import ATTEMPTS, LEDGER, OUTCOMES, milliseconds
 from phase5_ops.sections.executions import evidence
 from phase5_ops.sections.executions.judges import ends
 from phase5_ops.verdict import Verdict
-from phase5_ops_tests.sections.executions.platform import NOW, TEST_TENANT, Execution, Platform, again, codes, several
+from phase5_ops_tests.sections.executions.platform import NOW, TEST_TENANT, Execution, Platform, again, codes, dated, several
 from phase5_ops_tests.sections.replay.audit.ledgers import dynamodb
 
 RECENT = timedelta(minutes=30)
@@ -27,6 +29,11 @@ def test_executions_that_end_and_agree_pass_and_leave_no_row():
     assert found.summary == "4 of 4 executions ended and agree with their records, 0 under way."
 
 
+def lock_updated(execution: Execution, status: str) -> str:
+    """When the attempt of an execution was last changed: as it started, or as it ended."""
+    return execution.outcome["started_at" if status == "RUNNING" else "completed_at"]
+
+
 def started_and(*kept: str, ago: timedelta = timedelta(hours=5), attempt: str | None = None) -> Execution:
     """An execution of which only these records are there; `attempt`: with an attempt of this status."""
     made = Execution(1, ago)
@@ -36,7 +43,7 @@ def started_and(*kept: str, ago: timedelta = timedelta(hours=5), attempt: str | 
     if attempt is not None:
         whole = Execution(1, ago)
         made.attempt = {**lock, **{name: whole.outcome[name] for name in ("pk", "action_intent_id", "trace_id", "started_at")}}
-        made.attempt |= {"sk": f"EXECUTION#{whole.intent}", "status": attempt}
+        made.attempt |= {"sk": f"EXECUTION#{whole.intent}", "status": attempt, "updated_at": lock_updated(whole, attempt)}
     elif "attempt" not in kept:
         made.attempt = None
     return made
@@ -133,12 +140,17 @@ def test_executions_of_before_the_window_are_not_judged():
         assert (found.verdict, found.facts["executions"]) == (Verdict.PASS, 1)
 
 
+def executed_again(first: Execution, ago: timedelta, *, number: int = 2, **more: Any) -> Execution:
+    """An intent's execution after its first one, whose outcome it finds."""
+    second = Execution(number, ago, intent=first.intent, **more)
+    second.outcome = None
+    return second
+
+
 def replays(outcome_of: str) -> Platform:
     """An execution and its replay; `outcome_of`: which of the two wrote the intent's outcome."""
-    first, second = Execution(1, timedelta(hours=5)), Execution(2, timedelta(hours=2), count=2)
-    for each in second.entries:
-        each["data"]["action_intent_id"] = first.intent
-    second.outcome = None
+    first = Execution(1, timedelta(hours=5))
+    second = executed_again(first, timedelta(hours=2), count=2, replayed=True)
     if outcome_of == "second":
         trace = second.start["traceId"]
         first.outcome |= {"trace_id": trace, "completed_at": again(second.end)["timestamp"], "attempt_count": 2}
@@ -152,12 +164,89 @@ def test_a_replay_shares_the_outcome_of_the_first_execution():
     assert "only that of a later execution" in found.findings[0].seen
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_execution_after_the_first_one_that_is_no_replay_is_found(count):
+    """Its lock expires, and whatever delivers the approval again has the action done twice."""
+    first = Execution(1, timedelta(hours=5))
+    for status in ("SUCCEEDED", "FAILED"):
+        second = executed_again(first, timedelta(hours=3), count=count, status=status)
+        found = Platform.of(first, second).ends()
+        assert (found.verdict, codes(found)) == (Verdict.FAIL, ["execution_repeated"])
+        assert found.findings[0].seen == f"attempt {count} under trace {second.start['traceId']}, without it"
+    replay = executed_again(first, timedelta(hours=3), count=2, replayed=True)
+    assert Platform.of(first, replay).ends().verdict is Verdict.PASS
+    many = [executed_again(first, timedelta(hours=3, minutes=-minutes), number=minutes) for minutes in range(3, 40)]
+    assert Platform.of(first, *many).ends().facts["execution_repeated"] == 37
+
+
+def test_an_execution_again_is_found_whatever_became_of_the_first_one():
+    first = Execution(1, timedelta(minutes=50))
+    second = Execution(2, timedelta(minutes=30), intent=first.intent)
+    first.end = first.outcome = first.attempt = None  # within its time limit
+    assert codes(Platform.of(first, second).ends()) == ["execution_repeated"]
+    alone = Execution(3, count=2)
+    assert codes(Platform.of(alone).ends()) == ["execution_repeated"]
+
+
+def test_whether_an_execution_was_a_replay_is_not_said_where_the_ledger_was_not_read_whole():
+    first = Execution(1)
+    second = executed_again(first, timedelta(hours=3))
+    assert codes(Platform.of(first, second, status={LEDGER: ReadStatus.PARTIAL}).ends()) == ["partial_data"]
+    broken = executed_again(first, timedelta(hours=3), replayed=True)
+    platform = Platform.of(first, broken, items={LEDGER: [dynamodb({**broken.more.pop(), "accountId": " "})]})
+    assert codes(platform.ends()) == ["execution_record_malformed"]
+
+
+@pytest.mark.parametrize(("made", "code"), [(91, None), (30, "outcome_missing")])
+def test_the_outcome_of_a_replay_is_as_old_as_the_first_execution_and_may_have_expired(made, code):
+    intent = f"ai_{milliseconds(NOW - timedelta(days=made))}_a"
+    replay = Execution(1, timedelta(days=3), intent=intent, count=2, replayed=True)
+    replay.outcome = None
+    assert codes(Platform.of(replay, Execution(2)).ends()) == ([] if code is None else [code])
+    first_is_lost = Execution(1, timedelta(days=3), intent=intent)
+    first_is_lost.outcome = None
+    assert codes(Platform.of(first_is_lost, Execution(2)).ends()) == ["outcome_missing"]
+
+
+@pytest.mark.parametrize("status", ["FAILED", "SUCCEEDED", "CANCELLED"])
+def test_an_attempt_that_was_told_its_end_is_not_under_way(status):
+    """The recorders write the outcome before they tell the attempt."""
+    for kept in (("start",), ()):
+        told = started_and(*kept, ago=RECENT, attempt=status)
+        found = Platform.of(told, Execution(2)).ends()
+        assert codes(found) == ["execution_left_nothing"]
+        assert found.findings[0].seen.endswith(f"its attempt says {status}")
+    told = started_and("start", ago=RECENT, attempt=status)
+    told.attempt["updated_at"] = "2026-11-23T11:59:30.000Z"
+    found = Platform.of(told, Execution(2)).ends()
+    assert (found.verdict, found.facts["under_way"]) == (Verdict.PASS, 1)
+
+
+def test_an_attempt_that_is_dated_back_is_of_when_it_was_last_changed():
+    stuck = started_and(attempt="RUNNING", ago=timedelta(minutes=70))
+    stuck.attempt["started_at"] = "1970-01-01T00:00:00Z"
+    assert codes(Platform.of(stuck, Execution(2)).ends()) == ["execution_stuck"]
+
+
+@pytest.mark.parametrize("name", ["end", "outcome"])
+def test_an_end_before_its_start_is_found_beyond_what_clocks_differ(name):
+    one = Execution(1)
+    late = timedelta(milliseconds=ReplayPolicy().clock_skew_ms)
+    ended = parse_iso(one.end["timestamp"] if name == "end" else one.outcome["completed_at"])
+    for started, expected in ((ended + late, []), (ended + late + timedelta(milliseconds=1), ["execution_records_disagree"])):
+        one.start = dated(one.start, started)
+        if name == "outcome":
+            one.end = dated(one.end, started)
+        else:
+            one.outcome["completed_at"] = one.start["timestamp"]
+        found = Platform.of(one, Execution(2)).ends()
+        assert codes(found) == expected
+    assert f"its {name} of" in found.findings[0].seen
+
+
 def test_the_attempt_of_a_later_execution_says_nothing_of_the_first():
-    first, second = Execution(1, timedelta(minutes=40)), Execution(2, timedelta(minutes=20), count=2)
-    for each in second.entries:
-        each["data"]["action_intent_id"] = first.intent
-    second.outcome = None
-    second.attempt |= {"sk": first.attempt["sk"], "action_intent_id": first.intent}
+    first = Execution(1, timedelta(minutes=40))
+    second = executed_again(first, timedelta(minutes=20), count=2, replayed=True)
     first.attempt = None
     assert Platform.of(first, second).ends().verdict is Verdict.PASS
     second.attempt["status"] = "RUNNING"
@@ -309,8 +398,8 @@ def test_an_outcome_or_attempt_that_names_the_trace_of_another_intent_is_found()
 
 def test_an_execution_beside_the_attempt_of_an_earlier_one_never_took_the_lock():
     first = Execution(1, timedelta(minutes=50))
-    second = Execution(2, timedelta(minutes=30), intent=first.intent)
-    second.outcome = second.attempt = None
+    second = executed_again(first, timedelta(minutes=30), count=2, replayed=True)
+    second.attempt = None
     assert codes(Platform.of(first, second).ends()) == ["attempt_missing"]
 
 
@@ -325,6 +414,17 @@ def test_an_entry_of_a_test_tenant_does_not_take_a_customers_execution_away():
     one = Execution(5)
     one.start["tenantId"] = TEST_TENANT
     assert "execution_records_disagree" in codes(Platform.of(Execution(1), one).ends())
+
+
+@pytest.mark.parametrize("name", ["outcome", "attempt"])
+def test_an_item_of_a_customer_under_a_test_tenants_key_is_judged(name):
+    one = started_and(name, ago=RECENT)
+    if name == "attempt":
+        one.attempt = Execution(1, RECENT).attempt
+    getattr(one, name)["pk"] = f"TENANT#{TEST_TENANT}#ACCOUNT#acct-1"
+    found = Platform.of(one, Execution(2)).ends()
+    assert "execution_records_disagree" in codes(found)
+    assert found.facts["test_executions_left_out"] == 0
 
 
 def test_a_tool_that_reported_and_has_no_name_is_found():

@@ -75,8 +75,12 @@ class _Case:
         return self._ledger and self._outcomes and self._attempts
 
     def under_way(self, row: ExecutionRow) -> bool:
-        """True if nothing says that it ended, and it is still within its time limit."""
-        return not row.ends and row.outcome != OWN and self._until - row.began_ms <= self._limit
+        """True if nothing says that it ended, and it is still within its time limit.
+
+        An attempt is told how its execution ended after the outcome was written, and a moment before the ledger's end is.
+        """
+        told = row.attempt == OWN and row.attempt_status != RUNNING and (row.attempt_updated_ms or 0) <= self._until
+        return not row.ends and row.outcome != OWN and not told and self._until - row.began_ms <= self._limit
 
     def link(self, row: ExecutionRow) -> str:
         """The item to look at: the outcome if there is one, else the attempt."""
@@ -96,6 +100,9 @@ class _Case:
             yield ExecutionCode.EXECUTION_ENDED_TWICE, "one end", seen
         if not row.ledger_unreadable:
             yield from self._absent_entries(row)
+            if self._ledger and row.again and not row.replayed:
+                seen = f"attempt {row.start_count or row.end_count or 1} under trace {row.trace}, without it"
+                yield ExecutionCode.EXECUTION_REPEATED, "REPLAY_STARTED, since its intent was executed before", seen
         if row.ends:
             yield from self._absent_items(row)
 
@@ -126,7 +133,8 @@ class _Case:
     def _absent_items(self, row: ExecutionRow) -> Iterator[_Problem]:
         """The outcome and the attempt that an execution which ended should have."""
         if self._outcomes and row.outcome_due and row.outcome in (NONE, LATER):
-            seen = "none" if row.outcome == NONE else f"only that of a later execution, {stamp_of(row.outcome_ms or 0)}"
+            later = f"only that of a later execution, {stamp_of(row.outcome_ms or 0)}"
+            seen = f"none of {stamp_of(self._read_from)} or since" if row.outcome == NONE else later
             yield ExecutionCode.OUTCOME_MISSING, f"outcome {row.end_status} beside {row.end}", seen
         if self._attempts and row.attempt == EARLIER:
             seen = "that of an earlier execution: this one never took the lock"
