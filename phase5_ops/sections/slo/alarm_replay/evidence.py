@@ -26,6 +26,9 @@ from phase5_ops.sections.slo.alarms.judge import DELIVERY_READS, required_rows
 
 _JSON = Column(json={"sort_keys": True, "separators": (",", ":")})
 
+Subject = tuple[str, str]
+"""A tool and a signal."""
+
 CAUGHT, MISSED, NOT_KNOWN = "caught", "missed", "not_known"
 
 
@@ -153,8 +156,8 @@ def alarm_replay_table(
         next(unread, None),
     )
     missed = _missed(required_rows(slo_alarms), sets, recorded, policy)
-    by_subject: dict[tuple[str, str], list[SloAlarm]] = {subject: [] for subject in missed}
-    watched: dict[str, list[tuple[str, str]]] = {}
+    by_subject: dict[Subject, list[SloAlarm]] = {subject: [] for subject in missed}
+    watched: dict[str, list[Subject]] = {}
     for row in slo_alarms.rows:
         if row.tool and row.signal and row.alarm:
             by_subject[row.tool, row.signal].append(row)
@@ -164,7 +167,7 @@ def alarm_replay_table(
             alarm.row,
             replays[name],
             notifying.firings(alarm.row, replays[name].timeline),
-            [span for subject in watched[name] for span in missed[subject].however_few],
+            {subject: missed[subject].however_few for subject in watched[name]},
             states.get(name),
             recorded.range.complete_from if _adds_up(alarm) else recorded.range.first,
             recorded.range.end,
@@ -194,7 +197,7 @@ class _Replayed:
     """All that is known of one alarm.
 
     Attributes:
-        missed: when a tool that it watches missed its SLO.
+        missed: when each tool that it watches missed its SLO, by tool and signal.
         complete_from: from here on nothing that it reads is missing.
         end: evaluation time.
     """
@@ -202,7 +205,7 @@ class _Replayed:
     row: SloAlarm
     replay: ReplayedStates
     firings: Sequence[Firing]
-    missed: Sequence[Span]
+    missed: Mapping[Subject, Sequence[Span]]
     recorded: Recorded | None
     complete_from: int
     end: int
@@ -218,9 +221,9 @@ class _Replayed:
         return (self.row.period or 0) * ((self.row.evaluation_periods or 0) + EXTRA_PERIODS)
 
     @cached_property
-    def _missed_together(self) -> list[Span]:
-        """When tools missed their SLO; between two of these the alarm should have been OK again."""
-        return merged(self.missed, self.looks_back)
+    def _missed_together(self) -> dict[Subject, list[Span]]:
+        """When each tool missed its SLO; between two of these the alarm should have been OK again."""
+        return {subject: merged(spans, self.looks_back) for subject, spans in self.missed.items()}
 
     @cached_property
     def _edges(self) -> set[int]:
@@ -237,7 +240,7 @@ class _Replayed:
     @cached_property
     def _of_breaches(self) -> list[Span]:
         """When it may be in ALARM because a tool missed its SLO."""
-        return merged((start, end + self.looks_back) for start, end in self.missed)
+        return merged((start, end + self.looks_back) for spans in self.missed.values() for start, end in spans)
 
     def shown(self, firing: Firing) -> dict[str, Any]:
         """A time in ALARM as the table has it."""
@@ -251,8 +254,8 @@ class _Replayed:
             "seconds_without_breach": sum(end - start for start, end in without([span], self._of_breaches)),
         }
 
-    def outcome(self, breach: Breach) -> dict[str, Any]:
-        """What the alarm would have done about a breach, until its window behind the breach's end is over."""
+    def outcome(self, breach: Breach, subject: Subject) -> dict[str, Any]:
+        """What the alarm would have done about a breach of a subject, until its window behind the breach's end is over."""
         until = breach.end + self.window
         shown: dict[str, Any] = dict.fromkeys(("told", "late_seconds", "seconds", "recorded"))
         shown |= {"start": iso_of(breach.start), "why": ""}
@@ -264,7 +267,7 @@ class _Replayed:
             and each.told <= self.end
             and each.told < until
             and each.start not in self._edges
-            and self._began_with_a_breach(each, breach)
+            and not self._about_another(each, breach, subject)
         ]
         if told:
             at, firing = min(told, key=lambda pair: pair[0])
@@ -284,20 +287,30 @@ class _Replayed:
             why = "it adds up metrics, and of those that were silent for the last two weeks not all are known"
         if why:
             return shown | {"outcome": NOT_KNOWN, "why": why}
-        why = next((each.why or "it was in ALARM long before" for each in near), "it stays out of ALARM")
-        return shown | {"outcome": MISSED, "why": why}
+        whys = (each.why or self._about_another(each, breach, subject) or "people are told when it is over" for each in near)
+        return shown | {"outcome": MISSED, "why": next(whys, "it stays out of ALARM")}
 
     def _begun_later(self, firing: Firing) -> int:
         """When CloudWatch's history has it go into ALARM, if that is later by more than the replay can know, a period."""
         begun = self.differences.begun.get(firing.start, firing.start)
         return begun if begun - firing.start > (self.row.period or 0) else firing.start
 
-    def _began_with_a_breach(self, firing: Firing, breach: Breach) -> bool:
-        """Whether it went into ALARM because of this breach, or of another from which on it stayed in ALARM."""
+    def _about_another(self, firing: Firing, breach: Breach, subject: Subject) -> str:
+        """Why a time in ALARM tells nobody of a breach; empty where it does.
+
+        It began with the breach, or with another of the same tool from which on it stayed in ALARM. What it may have begun for
+        before the breach must have left the range that the alarm looks at, or the breach must be over by then.
+        """
+        if firing.start > breach.start:  # at its very beginning nothing of it is recorded yet
+            return "it goes into ALARM when it is over" if firing.start > breach.end + (self.row.period or 0) else ""
+        if firing.end < breach.end and firing.end <= breach.start + self.looks_back:
+            return "what it was in ALARM for was over as it began"
         if firing.start >= breach.start - self.looks_back:
-            return True
+            return ""
         began = firing.start - self.looks_back, firing.start + 1
-        return any(overlaps(span, began) and overlaps(span, (breach.start, breach.end)) for span in self._missed_together)
+        missed = self._missed_together[subject]
+        stayed = any(overlaps(span, began) and overlaps(span, (breach.start, breach.end)) for span in missed)
+        return "" if stayed else "it was in ALARM long before"
 
 
 def _row(tool: str, signal: str, shown: list[dict[str, Any]], breaches: Sequence[Breach], alarm: _Replayed) -> AlarmReplay:
@@ -312,7 +325,7 @@ def _row(tool: str, signal: str, shown: list[dict[str, Any]], breaches: Sequence
         problem=alarm.replay.problem or None,
         replayed=_isos(known),
         replayed_days=sum(min(end, alarm.end) - start for start, end in known) / timedelta(days=1).total_seconds(),
-        outcomes=[alarm.outcome(breach) for breach in breaches],
+        outcomes=[alarm.outcome(breach, (tool, signal)) for breach in breaches],
         firings=[alarm.shown(each) for each in alarm.firings],
         compared_since=iso_of(recorded.since) if recorded else None,
         recorded=_isos(recorded.timeline.firing) if recorded else [],
@@ -335,12 +348,12 @@ def _adds_up(alarm: Watching) -> bool:
 
 def _missed(
     tools: Iterable[str], sets: Sequence[MetricSet], recorded: RecordedMetrics, policy: SloPolicy
-) -> dict[tuple[str, str], _Missed]:
+) -> dict[Subject, _Missed]:
     """When each tool missed its SLO, by tool and signal; each name and connector that it is emitted under is judged alone."""
     emitted: dict[str, list[list[MetricSet]]] = {}
     for (name, _), members in tools_as_emitted(sets).items():
         emitted.setdefault(canonical_tool(name), []).append(members)
-    found: dict[tuple[str, str], _Missed] = {}
+    found: dict[Subject, _Missed] = {}
     for tool in tools:
         of_tool = {signal: _Missed([], []) for signal in METRICS_OF}
         for members in emitted.get(tool, ()):
