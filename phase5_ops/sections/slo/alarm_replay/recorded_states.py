@@ -4,7 +4,6 @@ CloudWatch keeps the changes of the last thirty days. They are compared from the
 only where the replay knows the state. Pure.
 """
 
-import json
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from math import inf
 from typing import Any
 
 from phase5_ops.clock import parse_iso
+from phase5_ops.input_files.json_text import json_value
 from phase5_ops.sections.slo.alarm_replay.timeline import Span, Timeline, in_common, merged, pieced, without
 
 _KEPT = timedelta(days=30)
@@ -148,7 +148,7 @@ def _moment(item: Mapping[str, Any]) -> datetime:
 def _states(item: Mapping[str, Any]) -> tuple[str, str]:
     """The state before a change, and the one after it."""
     try:
-        data = json.loads(str(item.get("HistoryData")))
+        data = json_value(str(item.get("HistoryData")))
         old, new = (str(data[key]["stateValue"]) for key in ("oldState", "newState"))
     except (ValueError, TypeError, KeyError) as error:
         said = f"{type(error).__name__}: {error}"

@@ -242,6 +242,7 @@ def test_only_what_came_after_the_last_change_of_the_definition_is_compared():
         state_update(NAME, 60, "OK", "ALARM") | {"HistoryData": "{"},
         state_update(NAME, 60, "OK", "ALARM") | {"HistoryData": '{"newState":{}}'},
         state_update(NAME, 60, "OK", "ALARM") | {"HistoryData": "[]"},
+        state_update(NAME, 60, "OK", "ALARM") | {"HistoryData": '{"stateReasonData":%s}' % ("[" * 9999 + "]" * 9999)},
     ],
 )
 def test_a_history_that_cannot_be_understood_is_refused(item):
