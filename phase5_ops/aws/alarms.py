@@ -45,13 +45,17 @@ def read_alarms(reader: AwsReader) -> Alarms:
 
 
 def read_alarm_history(reader: AwsReader, since: datetime) -> Answer:
-    """What happened to every alarm since then, `AlarmHistoryItems`: changes of state and of definition, actions; kept 30 days."""
+    """What happened to every alarm since then, `AlarmHistoryItems`, newest first: changes of state and of definition, actions.
+
+    CloudWatch keeps thirty days.
+    """
     return reader.paginate(
         "cloudwatch",
         "describe_alarm_history",
         "all alarms",
         AlarmTypes=["MetricAlarm", "CompositeAlarm"],
         StartDate=since,
+        ScanBy="TimestampDescending",
         PaginationConfig=_LARGE_PAGES,
     )
 

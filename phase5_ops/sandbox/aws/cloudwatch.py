@@ -298,7 +298,9 @@ class _Operations:
         with state.lock:
             state.evaluate(_now(), _setup().faults)
             items = [item for alarm in state.alarms.values() for item in alarm.history if _in_history(item, params)]
-        items.sort(key=lambda item: item["Timestamp"], reverse=params.get("ScanBy") != "TimestampAscending")
+        items.sort(key=lambda item: item["Timestamp"])
+        if params.get("ScanBy") != "TimestampAscending":
+            items.reverse()  # those of one moment as well
         page, token = _slice(items, params.get("NextToken"), params.get("MaxRecords") or 100)
         return _answer(AlarmHistoryItems=list(page), NextToken=token)
 

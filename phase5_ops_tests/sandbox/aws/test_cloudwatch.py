@@ -434,6 +434,14 @@ class TestMetricAlarms:
             "OK to ALARM",
             "INSUFFICIENT_DATA to OK",
         ]
+        for by_hand in ("ALARM", "OK"):
+            cloudwatch.set_alarm_state(AlarmName="a", StateValue=by_hand, StateReason="tried")
+        newest, before = cloudwatch.describe_alarm_history(AlarmName="a")["AlarmHistoryItems"][:2]
+        assert newest["Timestamp"] == before["Timestamp"]
+        assert [item["HistorySummary"].removeprefix("Alarm updated from ") for item in (newest, before)] == [
+            "ALARM to OK",
+            "OK to ALARM",
+        ]
 
     @pytest.mark.parametrize(("statistic", "limit", "alarmed"), [("p99", 90, True), ("PR(:90)", 95, False), ("tm50", 90, False)])
     def test_extended_statistics(self, cloudwatch, statistic, limit, alarmed):

@@ -53,11 +53,14 @@ class Differences:
 
 
 def by_alarm(items: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """The items of each alarm's history, oldest first."""
+    """The items of each alarm's history, oldest first.
+
+    They are given newest first, also those of one moment, which only their order tells apart.
+    """
     found: dict[str, list[Mapping[str, Any]]] = {}
     for item in items:
         found.setdefault(str(item.get("AlarmName")), []).append(item)
-    return {name: sorted(held, key=_moment) for name, held in found.items()}
+    return {name: sorted(held, key=_moment, reverse=True)[::-1] for name, held in found.items()}
 
 
 def recorded_states(

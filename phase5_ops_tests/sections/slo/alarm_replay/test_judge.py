@@ -228,6 +228,13 @@ def test_an_alarm_that_should_have_fired_without_a_breach_is_a_warning():
     assert found(few_calls, strict, items=[]) == {"did_not_fire": "WARN"}
 
 
+def test_changes_of_one_moment_are_taken_in_the_order_in_which_cloudwatch_lists_them():
+    """A state that was set by hand and taken back at once, newest first; else it would have been in ALARM until then."""
+    at_once = [state_update(NAME, 60, "ALARM", "OK"), state_update(NAME, 60, "OK", "ALARM")]
+    assert found(outage(), errors(**CONFIGURED), items=at_once) == {"did_not_fire": "FAIL"}
+    assert found(Recording().usual(), errors(**CONFIGURED), items=at_once) == {}
+
+
 def test_only_what_came_after_the_last_change_of_the_definition_is_compared():
     changed = {"AlarmName": NAME, "Timestamp": datetime.fromtimestamp(NOW.timestamp() - 60 * (OUTAGE - 60), UTC)}
     items = [changed | {"HistoryItemType": "ConfigurationUpdate", "HistoryData": "{}"}]
