@@ -8,8 +8,8 @@ class ReplayCode(FindingCodes):
 
     BREACH_NOT_CAUGHT = FindingCode(
         Verdict.FAIL,
-        "A tool missed its SLO for longer than the window of the alarms that watch it (without one: than the longest window that"
-        " row 1.2 allows), and none of them would have told anyone.",
+        "A tool missed its SLO for longer than the shortest window of the alarms that watch it, or than the longest window that"
+        " row 1.2 allows, and none of them would have told anyone.",
         "See what the alarm reads, its threshold, data points to alarm and treatment of missing data, and who hears of it; then"
         " run again: the same breach is replayed on the alarm as it then is.",
     )
@@ -20,7 +20,7 @@ class ReplayCode(FindingCodes):
     )
     BREACH_NOT_REPLAYED = FindingCode(
         Verdict.INCONCLUSIVE,
-        "No alarm is known to have caught a breach, and of one that watches the tool it is not known what it would have done.",
+        "No alarm is known to have caught a breach longer than their window, and of one it is not known what it would have done.",
         "An alarm with a period of 300 s can be replayed for thirty days, with 60 s for 15 days; see the reason in the finding.",
         not_tried=True,
     )

@@ -23,6 +23,7 @@ from phase5_ops.sections.slo.alarm_replay.replay import ReplayedStates, replay
 from phase5_ops.sections.slo.alarm_replay.timeline import Span, merged, overlaps, without
 from phase5_ops.sections.slo.alarms.evidence import SloAlarm, SloAlarms
 from phase5_ops.sections.slo.alarms.judge import DELIVERY_READS, required_rows
+from phase5_ops.sections.slo.summary.plan import FIVE_MINUTES, HOUR
 
 _JSON = Column(json={"sort_keys": True, "separators": (",", ":")})
 
@@ -285,10 +286,21 @@ class _Replayed:
             why = "the metrics of that time cannot be had by its period any more"
         if not why and breach.start < self.complete_from:
             why = "it adds up metrics, and of those that were silent for the last two weeks not all are known"
+        if not why and not near and self._between_periods(breach):
+            why = f"CloudWatch's periods of {self.row.period} s end each minute, and those of the replay each {self.row.period} s"
         if why:
             return shown | {"outcome": NOT_KNOWN, "why": why}
         whys = (each.why or self._about_another(each, breach, subject) or "people are told when it is over" for each in near)
         return shown | {"outcome": MISSED, "why": next(whys, "it stays out of ALARM")}
+
+    def _between_periods(self, breach: Breach) -> bool:
+        """Whether as many periods as alarm may be of the breach where CloudWatch lays them, and not where the replay does.
+
+        A period that is longer than a breach's windows has its beginning elsewhere than these.
+        """
+        period, lasts = self.row.period or 0, breach.end - breach.start
+        alarming = period * (self.row.datapoints_to_alarm or 0)
+        return period > FIVE_MINUTES and lasts + FIVE_MINUTES < alarming + period < lasts + 3 * period
 
     def _begun_later(self, firing: Firing) -> int:
         """When CloudWatch's history has it go into ALARM, if that is later by more than the replay can know, a period."""
@@ -362,8 +374,15 @@ def _missed(
                 of_tool[signal].breaches.extend(calls[signal].breaches(missed))
                 few = calls[signal].breaches(calls[signal].missed(1))
                 of_tool[signal].however_few.extend((breach.start, breach.end) for breach in few)
-        found |= {(tool, signal): _Missed(sorted(each.breaches), each.however_few) for signal, each in of_tool.items()}
+        for signal, each in of_tool.items():
+            begun_within = sorted(breach for breach in each.breaches if not _began_before(breach, recorded.range.first))
+            found[tool, signal] = _Missed(begun_within, each.however_few)
     return found
+
+
+def _began_before(breach: Breach, first: int) -> bool:
+    """Whether a breach that is over soon began before what is replayed, or so near that no alarm's state before it is known."""
+    return breach.start < first + HOUR and breach.end <= first + 24 * HOUR
 
 
 def _shown(breach: Breach) -> dict[str, Any]:

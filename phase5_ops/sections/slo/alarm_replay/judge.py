@@ -124,8 +124,7 @@ def _of_breaches(
     links: ConsoleLinks,
 ) -> Iterator[Finding]:
     """What the alarms of one tool and signal would have done about each breach."""
-    windows = [row.window_seconds for row in watching if row.window_seconds]
-    longest = min(windows, default=alarms.window_max_seconds)
+    longest = min([row.window_seconds for row in watching if row.window_seconds] + [alarms.window_max_seconds])
     for breach in subject.breaches:
         about = f"{subject.tool}: {subject.signal} from {_at_minute(breach['start'])}"
         outcomes = [(row, _outcome(row, breach)) for row in watching]
@@ -138,10 +137,12 @@ def _of_breaches(
                 expected = f"people are told within {policy.max_detection_minutes} min"
                 late = f"told after {_minutes(min(caught))}; the breach was {missed}"
                 yield ReplayCode.BREACH_CAUGHT_LATE.at(about, expected=expected, seen=late, link=link)
+        elif breach["seconds"] <= longest:
+            continue  # no alarm can be held to it, whatever it did
         elif unknown:
             seen = f"{missed}; {first_few(unknown, 2)}"
             yield ReplayCode.BREACH_NOT_REPLAYED.at(about, expected="an alarm that catches it", seen=seen, link=link)
-        elif breach["seconds"] > longest:
+        else:
             whys = [f"{row.alarm}: {outcome['why']}" for row, outcome in outcomes]
             seen = f"{missed}; {first_few(whys, 2) if whys else 'no alarm watches it'}"
             expected = f"an alarm that tells people of what lasts longer than {_minutes(longest)}"

@@ -59,9 +59,9 @@ def test_nothing_happened_so_nothing_was_put_to_the_test():
         ([errors(Threshold=99.9), errors(AlarmName="other")], {}),
         ([], {"breach_not_caught": "FAIL", "no_alarm_to_replay": "INCONCLUSIVE"}),
         ([latency()], {"breach_not_caught": "FAIL"}),
-        # as long as the alarm's own window, and not longer: it could not be held to it
-        ([errors(Threshold=99.9, EvaluationPeriods=6)], {}),
-        ([errors(Threshold=99.9, EvaluationPeriods=5)], {"breach_not_caught": "FAIL"}),
+        # longer than the longest window that row 1.2 allows
+        ([errors(Threshold=99.9, EvaluationPeriods=6)], {"breach_not_caught": "FAIL"}),
+        ([errors(Threshold=99.9, EvaluationPeriods=288)], {"breach_not_caught": "FAIL"}),
         ([errors(DatapointsToAlarm=4, EvaluationPeriods=4)], {"breach_caught_late": "WARN"}),
         ([errors(**BAND)], {"breach_not_replayed": "INCONCLUSIVE", "alarm_not_replayed": "INCONCLUSIVE"}),
         ([errors(), errors(**BAND, AlarmName="band")], {"alarm_not_replayed": "WARN"}),

@@ -1,4 +1,4 @@
-"""What tells of a breach and what does not: failed calls that are slow as well, and times in ALARM for something else."""
+"""What tells of a breach and what does not: slow failures, times in ALARM for something else, and what cannot be known."""
 
 import pytest
 
@@ -104,3 +104,71 @@ def test_what_fires_for_one_tool_already_tells_nobody_of_another(later, expected
     rows = table(recording, alarm, tools=registered(*tools), measured=measured).rows
     outcomes = {row.tool: [each["outcome"] for each in row.outcomes] for row in rows if row.signal == "error"}
     assert outcomes == {BASE["tool_name"]: ["caught"], other["tool_name"]: [expected]}
+
+
+def by_period(seconds, **changes):
+    """The recommended error alarm, by periods of so many seconds."""
+    alarm = errors(**changes)
+    for query in alarm["Metrics"]:
+        for where in (query, query.get("MetricStat", {})):
+            if "Period" in where:
+                where["Period"] = seconds
+    return alarm
+
+
+def of_errors(alarm, lasts: int, begins: int = OUTAGE, failed: int = 100, days: int = 2):
+    """What is found of so many minutes of errors."""
+    recording = Recording(days).calls(range(begins, begins - lasts, -5), failed=failed)
+    return codes(judge(table(recording, alarm)))
+
+
+@pytest.mark.parametrize(
+    ("lasts", "expected"),
+    [
+        (15, {}),  # not longer than its window
+        (20, {"breach_not_replayed": "INCONCLUSIVE"}),
+        (25, {"breach_not_caught": "FAIL"}),  # wherever it lies, one period of a quarter of an hour is whole within it
+    ],
+)
+def test_a_breach_that_no_period_of_the_replay_may_have_whole_is_not_known_to_be_missed(lasts, expected):
+    assert of_errors(by_period(900, EvaluationPeriods=1, DatapointsToAlarm=1, Threshold=99.9), lasts) == expected
+    assert of_errors(errors(Threshold=99.9), lasts) == ({"breach_not_caught": "FAIL"} if expected else {})
+
+
+@pytest.mark.parametrize("begins", [OUTAGE, OUTAGE - 5, OUTAGE - 10])
+def test_where_a_breach_lies_between_long_periods_never_fails_the_check(begins):
+    """Four windows at 1.5 % in a period of three, or three and one: the alarm fires above 1 %."""
+    alarm = by_period(900, EvaluationPeriods=1, DatapointsToAlarm=1)
+    recording = Recording().usual().calls(range(begins, begins - 20, -5), good=197, failed=3)
+    assert judge(table(recording, alarm)).verdict.name != "FAIL"
+
+
+def test_an_alarm_that_could_never_fire_for_so_short_a_breach_missed_it():
+    daily = by_period(3600, EvaluationPeriods=24, DatapointsToAlarm=24)
+    assert of_errors(daily, 600) == {"breach_not_caught": "FAIL"}
+
+
+@pytest.mark.parametrize(("lasts", "expected"), [(5, {}), (15, {}), (20, {"breach_not_replayed": "INCONCLUSIVE"})])
+def test_what_is_not_known_of_a_breach_matters_where_an_alarm_can_be_held_to_it(lasts, expected):
+    """Twenty days ago, where an alarm by the minute is not known."""
+    alarm = by_period(60, EvaluationPeriods=15, DatapointsToAlarm=15)
+    assert of_errors(alarm, lasts, begins=20 * 24 * 60, days=30) == expected
+
+
+@pytest.mark.parametrize(
+    ("begins", "lasts", "expected"),
+    [
+        (0, 5, {}),
+        (0, 5 * 60, {}),
+        (55, 5 * 60, {}),
+        # it lasts on, and whether the alarm went into ALARM as it began is not known
+        (0, 47 * 60, {"breach_not_replayed": "INCONCLUSIVE"}),
+        (60, 5 * 60, {}),
+    ],
+)
+def test_a_breach_that_passes_out_of_what_is_replayed_was_a_matter_of_earlier_runs(begins, lasts, expected):
+    begins = 2 * 24 * 60 - begins
+    assert of_errors(errors(), lasts, begins=begins) == expected
+    assert of_errors(errors(Threshold=99.9), 5 * 60, begins=begins) == (
+        {"breach_not_caught": "FAIL"} if begins == 47 * 60 else {}
+    )
