@@ -190,8 +190,13 @@ def _absent(rows: Sequence[AlarmReplay]) -> Iterator[Finding]:
         if alone or row.alarm not in found:
             found[row.alarm] = row, None if alone else Verdict.WARN
     for row, verdict in found.values():
-        expected = f"goes into ALARM {_listed(row.absent)}"
-        yield _at(ReplayCode.DID_NOT_FIRE, row, expected, "it did not go into ALARM then, by its history", verdict)
+        meanwhile = [
+            {"start": start}
+            for start, end in row.recorded
+            if any(start < each["end"] and each["start"] < end for each in row.absent)
+        ]
+        seen = f"by its history in ALARM from {_listed(meanwhile)} on" if meanwhile else "not in ALARM then, by its history"
+        yield _at(ReplayCode.DID_NOT_FIRE, row, f"goes into ALARM {_listed(row.absent)}", seen, verdict)
 
 
 def _told_by_history(row: AlarmReplay, breach: str) -> bool:

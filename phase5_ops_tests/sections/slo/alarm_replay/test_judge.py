@@ -165,6 +165,14 @@ def test_only_going_into_alarm_near_its_beginning_tells_of_a_breach(begin, end, 
     assert found(outage(), errors(**CONFIGURED), items=in_alarm(begin, end)) == expected
 
 
+def test_what_an_alarm_did_instead_of_firing_is_said():
+    alarm = errors(**CONFIGURED)
+    (finding,) = judge(table(outage(), alarm, items=[])).findings
+    assert (finding.expected, finding.seen) == ("goes into ALARM 2026-11-22 17:05 UTC", "not in ALARM then, by its history")
+    finding, _ = judge(table(outage(), alarm, items=in_alarm(30 * 60, 60))).findings
+    assert (finding.code, finding.seen) == ("did_not_fire", "by its history in ALARM from 2026-11-22 03:00 UTC on")
+
+
 def test_how_late_people_were_told_is_as_cloudwatchs_history_has_it_where_that_is_later_by_more_than_a_period():
     for begin, minutes in ((OUTAGE - 4, 5), (OUTAGE - 10, 5), (OUTAGE - 11, 11), (OUTAGE - 20, 20)):
         (row,) = [row for row in table(outage(), errors(**CONFIGURED), items=in_alarm(begin, OUTAGE - 45)).rows if row.alarm]
