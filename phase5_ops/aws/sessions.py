@@ -158,11 +158,18 @@ class _Parsers(ResponseParserFactory):  # type: ignore[misc]
 
 
 def _in_utc(value: Any) -> datetime:  # noqa: ANN401 - what the answer has: seconds since 1970, or a text
-    """A time of an answer. botocore's own parser looks up the machine's time zone for each data point of a metric."""
-    if isinstance(value, (int, float)):
-        return datetime.fromtimestamp(value, UTC)
-    parsed: datetime = parse_timestamp(value)
-    return parsed.astimezone(UTC)
+    """A time of an answer. botocore's own parser looks up the machine's time zone for each data point of a metric.
+
+    Raises:
+        UnreadableAnswer: it is none, or none that a clock can show.
+    """
+    try:
+        if isinstance(value, (int, float)):
+            return datetime.fromtimestamp(value, UTC)
+        parsed: datetime = parse_timestamp(value)
+        return parsed.astimezone(UTC)
+    except (ValueError, OverflowError, OSError, RuntimeError) as error:
+        raise UnreadableAnswer(f"a time of the answer is none: {value!r}") from error
 
 
 class _JsonAnswers(JSONParser):  # type: ignore[misc]

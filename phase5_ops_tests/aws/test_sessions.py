@@ -91,6 +91,10 @@ def test_a_client_calls_itself_by_the_features_of_each_call():
         ("cloudwatch", "DescribeAlarms", {"MetricAlarms": [{"ActionsEnabled": "no"}]}, "ActionsEnabled"),
         ("cloudwatch", "DescribeAlarms", {"MetricAlarms": [{"EvaluationPeriods": "3"}]}, "EvaluationPeriods"),
         ("cloudwatch", "DescribeAlarms", {"MetricAlarms": [{"AlarmName": ["x"]}]}, "AlarmName"),
+        *(
+            ("cloudwatch", "DescribeAlarms", {"MetricAlarms": [{"StateUpdatedTimestamp": time}]}, "time of the answer")
+            for time in ("soon", "1e18", 1e18, 1e999)
+        ),
         ("cloudwatch", "GetAlarmMuteRule", {"MuteTargets": ["x"]}, "MuteTargets"),
         ("ce", "GetCostAndUsage", {"ResultsByTime": [{"Total": []}]}, "Metrics"),
         ("dynamodb", "Scan", {"Items": ["x"]}, "AttributeMap"),
