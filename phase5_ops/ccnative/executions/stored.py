@@ -23,6 +23,7 @@ from phase5_ops.ccnative.attributes import (
     whole_number,
 )
 from phase5_ops.ccnative.executions.records import ATTEMPT_PREFIX, FAILED, OUTCOME_PREFIX, RUNNING, SUCCEEDED, partition_key
+from phase5_ops.ccnative.executions.refusals import is_refusal
 from phase5_ops.ccnative.executions.trails import MALFORMED_KEPT
 from phase5_ops.ccnative.executions.usage import UNKNOWN_TOOL
 from phase5_ops.ccnative.ledger import stamp_of
@@ -51,9 +52,6 @@ OUTCOME_ATTRIBUTES = (
 )
 
 _STATUSES = {ATTEMPT_PREFIX: (RUNNING, SUCCEEDED, FAILED, CANCELLED), OUTCOME_PREFIX: (SUCCEEDED, FAILED)}
-#: What the message of a failed execution says where the connector's breaker, or its limit of calls in flight, refused the call.
-_REFUSED = re.compile(r"circuit ?(?:breaker ?)?open|breaker is open|back-?pressure|no slot free|probe in flight", re.IGNORECASE)
-_LONGEST_MESSAGE = 20_000
 
 Key = tuple[str, str, str]  # tenant, account, intent
 
@@ -67,7 +65,7 @@ class Stored(NamedTuple):
         number: which attempt of its intent it is.
         at: epoch ms; when an attempt started, when an outcome was completed.
         tool: canonical name; "" where it is not known, as of every attempt.
-        refused: an outcome whose call was refused by the connector's breaker or its limit of calls in flight.
+        refused: a failed outcome whose message is that of a refused call.
         owner: tenant and account that the item names, where they are not those of its key; else None.
         updated: epoch ms of the last change of an attempt: when it started, or when it was told how it ended.
     """
@@ -167,8 +165,7 @@ def _stored(item: Mapping[str, Any], prefix: str, key: Key) -> Stored:
     at = _time(item, "completed_at")
     tool = canonical_tool(required(text(item, "tool_name") or None, "tool_name"))
     known = "" if tool == UNKNOWN_TOOL else intern(tool)
-    message = (text(item, "error_message") or "") if status == FAILED and not known else ""
-    refused = _REFUSED.search(message[:_LONGEST_MESSAGE]) is not None
+    refused = status == FAILED and is_refusal(text(item, "error_message") or "")
     return Stored(trace, status, count, at, known, refused, own)
 
 

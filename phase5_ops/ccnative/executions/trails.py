@@ -2,9 +2,9 @@
 
 One trace is one execution: EXECUTION_STARTED, then ACTION_EXECUTED or ACTION_FAILED, all with the execution's trace, tenant,
 account and intent. ACTION_FAILED has two shapes: with `status` and `attempt_count` where the tool ran and reported the failure,
-without both where a step before it, or the call itself, failed. Entries of other types say nothing about an execution. An entry
-of these types that is not what the platform writes becomes a `MalformedRecord`, never an exception, and what is then not known
-of its execution is not taken for absent.
+without both, but with `error_message`, where a step before it, or the call itself, failed. Entries of other types say nothing
+about an execution. An entry of these types that is not what the platform writes becomes a `MalformedRecord`, never an exception,
+and what is then not known of its execution is not taken for absent.
 """
 
 from collections.abc import Mapping
@@ -23,6 +23,7 @@ from phase5_ops.ccnative.attributes import (
     whole_number,
 )
 from phase5_ops.ccnative.executions.records import FAILED
+from phase5_ops.ccnative.executions.refusals import is_refusal
 from phase5_ops.ccnative.ledger import (
     ACTION_EXECUTED,
     ACTION_FAILED,
@@ -52,6 +53,7 @@ class Trail:
         started, ended: the last start, and the first end.
         start_count, end_count: the attempt's number, as start and end have it; None where an entry has none.
         reported: the tool ran, and reported how it ended: an end with a status.
+        refused: an end without status says that the call was refused, or that something else failed; None where it does not say.
         replayed: REPLAY_STARTED is there.
         notes: where entries contradict each other or themselves.
     """
@@ -64,6 +66,7 @@ class Trail:
         "failed",
         "intent",
         "notes",
+        "refused",
         "replayed",
         "reported",
         "start_count",
@@ -80,6 +83,7 @@ class Trail:
         self.start_count: int | None = None
         self.end_count: int | None = None
         self.reported = self.replayed = False
+        self.refused: bool | None = None
         self.notes: tuple[str, ...] = ()
 
     @property
@@ -143,6 +147,8 @@ class ExecutionTrails:
         intent = _needed(data, "action_intent_id", "data.")
         status = _optional(data, "status", "data.") if event in (ACTION_EXECUTED, ACTION_FAILED) else None
         count = _count(data, event, status)
+        message = _optional(data, "error_message", "data.") if event == ACTION_FAILED and status is None else None
+        refused = None if message is None else is_refusal(message)
         trail = self.by_trace.get(trace)
         if trail is None:
             trail = self.by_trace[trace] = Trail(tenant, account, intent)
@@ -157,9 +163,9 @@ class ExecutionTrails:
             if trail.started is None or at > trail.started:
                 trail.started, trail.start_count = at, count
         else:
-            self._end(trail, event, at, status, count)
+            self._end(trail, event, at, status=status, count=count, refused=refused)
 
-    def _end(self, trail: Trail, event: str, at: int, status: str | None, count: int | None) -> None:
+    def _end(self, trail: Trail, event: str, at: int, *, status: str | None, count: int | None, refused: bool | None) -> None:
         if event == ACTION_EXECUTED:
             trail.executed += 1
         else:
@@ -168,7 +174,7 @@ class ExecutionTrails:
             trail.note(f"{event} says {shown(status)}")
         if trail.ended is None or at < trail.ended:
             trail.ended, trail.end_count = at, count
-            trail.reported = status is not None
+            trail.reported, trail.refused = status is not None, refused
 
     def _refuse(self, item: Mapping[str, Any], problem: AttributeProblem) -> None:
         self.malformed_count += 1

@@ -48,7 +48,8 @@ def execution_trail(outcome: Item, now: datetime) -> Iterator[tuple[str, Item]]:
         "EXECUTION_STARTED", started + timedelta(milliseconds=8), {"attempt_id": attempt_id, "idempotency_key": key, **count}
     )
     told = {"status": outcome["status"], "external_object_refs": outcome["external_object_refs"], **count} if reported else {}
-    failure: Item = {name: outcome[name] for name in ("error_code", "error_class") if name in outcome}
+    said = ("error_code", "error_class") if reported else ("error_code", "error_class", "error_message")
+    failure: Item = {name: outcome[name] for name in said if name in outcome}
     yield entry("ACTION_EXECUTED" if succeeded else "ACTION_FAILED", completed + timedelta(milliseconds=20), {**told, **failure})
     if started + ATTEMPT_TTL > now:
         yield (

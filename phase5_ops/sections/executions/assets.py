@@ -18,7 +18,7 @@ from phase5_ops.orchestration.wiring import Evidence, Judging, Source
 from phase5_ops.run_reads.executions import attempts_of, older_outcomes, outcomes_of
 from phase5_ops.run_reads.ledger import trails_of
 from phase5_ops.sections.executions.codes import CallCode, ExecutionCode
-from phase5_ops.sections.executions.demand import Calls
+from phase5_ops.sections.executions.demand import Calls, CallSpan
 from phase5_ops.sections.executions.evidence import (
     EXECUTION_OUTCOMES,
     Executions,
@@ -77,13 +77,20 @@ def describe_executions(table: Executions) -> Mapping[str, dg.MetadataValue]:
 
 def _by_tool(calls: Calls) -> str:
     """Markdown: how often executions called each tool in the time that metrics are compared for."""
-    if not calls.by_tool:
+    if not calls.by_tool and not calls.unnamed:
         return "No execution of that time is known to have called a tool."
     lines = ["| tool | executions | reported a failure |", "|---|---|---|"]
     for tool, spans in calls.by_tool.items():
         name = tool.replace("|", "\\|").replace("`", "'")
-        lines.append(f"| `{name}` | {sum(span.calls for span in spans)} | {sum(span.failed for span in spans)} |")
+        lines.append(_of_spans(f"`{name}`", spans))
+    if calls.unnamed:
+        lines.append(_of_spans("not named", calls.unnamed))
     return "\n".join(lines)
+
+
+def _of_spans(name: str, spans: Iterable[CallSpan]) -> str:
+    counted = [(span.calls, span.failed) for span in spans]
+    return f"| {name} | {sum(calls for calls, _ in counted)} | {sum(failed for _, failed in counted)} |"
 
 
 def _judge_ends(run: RunContext, tables: Tables, _now: datetime) -> Judgement:

@@ -5,8 +5,9 @@ try of InvokeTool had to be repeated. The call ended between the execution's sta
 the five-minute windows that this time touches, widened by how far clocks may differ. So each execution is a span of windows, and
 equal spans are counted together: what is kept grows with tools and windows, not with executions.
 
-The ledger does not name tools. An execution's tool is that of its intent's outcome; where that says `unknown` (a step before the
-tool failed, or the call itself), whether and how often the tool was called is not known, and nothing is demanded.
+The ledger does not name tools. An execution's tool is that of its intent's outcome. A replay finds the outcome of the execution
+before it, which says `unknown` where a step before the tool failed, or the call itself: then the replay called some tool. Of an
+execution that ended in that way itself it is not known whether and how often a tool was called, and nothing is demanded.
 """
 
 from collections import Counter
@@ -39,12 +40,14 @@ class Calls:
 
     Attributes:
         by_tool: canonical tool -> its spans, in order of time.
+        unnamed: the spans of executions whose tool ran, and is named nowhere.
         ended: executions that ended in the time compared.
-        tool_unknown: those of them of which it is not known which tool they called, or whether they did.
+        tool_unknown: those of them of which it is not known whether they called a tool.
         refused: those of these that were refused by the connector's breaker or by its limit of calls in flight.
     """
 
     by_tool: dict[str, list[CallSpan]] = field(default_factory=dict)
+    unnamed: list[CallSpan] = field(default_factory=list)
     ended: int = 0
     tool_unknown: int = 0
     refused: int = 0
@@ -59,17 +62,19 @@ class ToolCalls:
         self._failed: Counter[tuple[str, int, int]] = Counter()
         self._ended = self._unknown = self._refused = 0
 
-    def add(self, trail: Trail, outcome: Stored | None) -> None:
-        """Counts what one execution called; `outcome` is its intent's."""
+    def add(self, trace: str, trail: Trail, outcome: Stored | None) -> None:
+        """Counts what one execution called; `outcome` is its intent's, which may be of another execution."""
         if trail.ended is None or not self._since <= trail.ended <= self._until:
             return
         self._ended += 1
-        if not trail.reported or outcome is None or not outcome.tool:
+        if not trail.reported:
             self._unknown += 1
-            self._refused += outcome is not None and outcome.refused and not trail.reported
+            own = outcome is not None and outcome.trace == trace and outcome.refused
+            self._refused += own if trail.refused is None else trail.refused
             return
-        began = trail.started if trail.started is not None else trail.ended
-        span = (outcome.tool, _window(began - self._edge), _window(trail.ended + self._edge))
+        began, ended = sorted((trail.started if trail.started is not None else trail.ended, trail.ended))
+        tool = outcome.tool if outcome is not None else ""
+        span = (tool, _window(began - self._edge), _window(ended + self._edge))
         self._calls[span] += 1
         if not trail.executed:
             self._failed[span] += 1
@@ -79,7 +84,8 @@ class ToolCalls:
         by_tool: dict[str, list[CallSpan]] = {}
         for (tool, first, last), calls in sorted(self._calls.items()):
             by_tool.setdefault(tool, []).append(CallSpan(first, last, calls, self._failed[tool, first, last]))
-        return Calls(by_tool, self._ended, self._unknown, self._refused)
+        unnamed = by_tool.pop("", [])
+        return Calls(by_tool, unnamed, self._ended, self._unknown, self._refused)
 
 
 def _window(at: int) -> int:

@@ -212,7 +212,7 @@ def execution_outcomes(
             counts["young"] += 1
         else:
             counts["executions"] += 1
-            calls.add(trail, records.outcome_of(key))
+            calls.add(trace, trail, records.outcome_of(key))
             row = making.row(trace, trail, began)
             if _plainly_whole(row):
                 counts["whole"] += 1

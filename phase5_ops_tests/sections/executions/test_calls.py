@@ -3,17 +3,26 @@
 from collections import Counter
 from datetime import timedelta
 from itertools import product
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from phase5_ops.policy import ExecutionPolicy
 from phase5_ops.reads import ReadStatus
 from phase5_ops.sandbox.state.records import OUTCOMES, gateway_name
-from phase5_ops.sections.executions.judges.calls import unmatched
+from phase5_ops.sections.executions.judges.calls import UNNAMED
 from phase5_ops.verdict import Verdict
-from phase5_ops_tests.sections.executions.platform import NOTE, NOW, TEST_TENANT, Execution, Platform, again, codes, several
+from phase5_ops_tests.sections.executions.platform import (
+    NOTE,
+    NOW,
+    TEST_TENANT,
+    Execution,
+    MeasuredRow,
+    Platform,
+    again,
+    codes,
+    several,
+)
 
 HOURS = [timedelta(hours=number) for number in range(1, 11)]
 MINUTES = timedelta(minutes=1)
@@ -116,11 +125,16 @@ def test_a_failure_before_the_tool_demands_no_call():
     assert (alone.verdict, codes(alone)) == (Verdict.INCONCLUSIVE, ["no_call_in_window"])
 
 
+def replay_of(first: Execution, number: int, ago: timedelta, **more: Any) -> Execution:
+    """A replay, which finds the outcome of its intent's first execution."""
+    made = Execution(number, ago, intent=first.intent, count=2, replayed=True, **more)
+    made.outcome = None
+    return made
+
+
 def test_a_replay_called_the_tool_of_its_intents_outcome():
-    first, second = Execution(1, timedelta(hours=5)), Execution(2, timedelta(hours=2), count=2)
-    for each in second.entries:
-        each["data"]["action_intent_id"] = first.intent
-    second.outcome = None
+    first = Execution(1, timedelta(hours=5))
+    second = replay_of(first, 2, timedelta(hours=2))
     platform = Platform.of(first, second)
     assert platform.measures().judged == 2
     del platform.calls[NOTE, second.measured_at]
@@ -132,6 +146,95 @@ REFUSALS = (
     "TransientError: Circuit open for crm_salesforce",
     "TransientError: No slot free for crm_salesforce",
 )
+
+
+def recovered(times: int) -> Platform:
+    """Executions that failed before their tool, and their replays, which ran it; every second reported a failure."""
+    firsts = [
+        Execution(number, timedelta(hours=4, minutes=number), status="FAILED", tool=None, message="IntentExpiredError")
+        for number in range(times)
+    ]
+    replays = [
+        replay_of(first, 100 + number, timedelta(hours=1, minutes=5 * number), status="FAILED" if number % 2 else "SUCCEEDED")
+        for number, first in enumerate(firsts)
+    ]
+    return Platform.of(Execution(99, timedelta(hours=9)), *firsts, *replays)
+
+
+def test_a_replay_whose_tool_ran_called_some_tool_though_no_outcome_names_it():
+    platform = recovered(4)
+    assert platform.ends().verdict is Verdict.PASS
+    found = platform.measures()
+    assert (found.verdict, found.judged) == (Verdict.PASS, 5)
+    assert (found.facts["executions_of_unnamed_tool"], found.facts["executions_of_unknown_tool"]) == (4, 4)
+    for of, codes_ in ((platform.calls, ["execution_not_measured"]), (platform.errors, ["execution_not_measured"])):
+        lost = max(of, key=lambda call: call[1])
+        del of[lost]
+        found = platform.measures()
+        assert codes(found) == codes_
+    assert found.findings[0].subject == UNNAMED
+    assert found.findings[0].seen.startswith("none for 2 of them")
+    assert found.summary == "3 of 5 executions of 1 tools are in the metrics."
+
+
+def test_a_failure_that_a_replay_reported_must_be_an_error_of_some_tool():
+    platform = recovered(4)
+    platform.calls, platform.errors = platform.calls + platform.errors, Counter()
+    found = platform.measures()
+    assert codes(found) == ["failure_measured_as_success"]
+    assert found.findings[0].seen.startswith("2 of them are not, the first between 2026-11-23T10:40")
+    platform.calls, platform.errors = (
+        Counter({each: 1 for each in platform.calls if each[1] < NOW - timedelta(hours=8)}),
+        Counter(),
+    )
+    assert codes(platform.measures()) == ["execution_not_measured"]
+
+
+def test_calls_of_executions_whose_tool_is_known_are_those_of_no_other():
+    """A replay may have called any tool, but not by the calls that executions of known tools are."""
+    platform = recovered(1)
+    (replay,) = (each for each in platform.executions if each.replayed)
+    beside = Execution(50, replay.ago, tool="crm.create_task")
+    platform.executions.append(beside)
+    platform.calls = Counter({(NOTE, NOW - timedelta(hours=9)): 1, ("crm.create_task", replay.measured_at): 1})
+    assert codes(platform.measures()) == ["execution_not_measured"]
+    platform.calls["crm.create_task", replay.measured_at] += 1
+    assert platform.measures().verdict is Verdict.PASS
+
+
+def test_executions_whose_tool_is_not_named_are_not_compared_where_one_tools_calls_are_not_known(monkeypatch):
+    platform = recovered(1)
+    measured = platform.measured()
+    monkeypatch.setattr(platform, "measured", lambda: measured)
+    measured.rows.append(MeasuredRow("crm.create_task", 5, []))
+    found = platform.measures()
+    assert [(finding.code, finding.subject) for finding in found.findings] == [("calls_not_comparable", UNNAMED)]
+
+
+def test_what_was_refused_is_what_the_executions_own_end_says():
+    """A replay finds the outcome of the execution before it, which says what became of that one."""
+    ok = [Execution(100 + number, timedelta(hours=4, minutes=number)) for number in range(40)]
+    refused = [
+        replay_of(each, 200 + number, timedelta(hours=2, minutes=number), status="FAILED", tool=None, message=REFUSALS[0])
+        for number, each in enumerate(ok)
+    ]
+    found = Platform.of(*ok, *refused).measures()
+    assert (codes(found), found.facts["executions_refused"]) == (["calls_refused"], 40)
+    first = Execution(1, status="FAILED", tool=None, message=REFUSALS[0])
+    expired = [
+        replay_of(first, number, timedelta(hours=number), status="FAILED", tool=None, message="IntentExpiredError")
+        for number in (2, 3)
+    ]
+    assert Platform.of(first, *expired).measures().facts["executions_refused"] == 1
+    for each in (first, *expired):
+        del each.end["data"]["error_message"]
+    assert Platform.of(first, *expired).measures().facts["executions_refused"] == 1  # by its outcome, where the end does not say
+
+
+def test_what_was_refused_is_known_though_the_outcome_names_a_tool():
+    refused = Execution(1, status="FAILED", tool=None, message=REFUSALS[0])
+    refused.outcome["tool_name"] = gateway_name(NOTE)
+    assert Platform.of(refused).measures().facts["executions_refused"] == 1
 
 
 @pytest.mark.parametrize("message", REFUSALS)
@@ -199,32 +302,6 @@ def test_calls_that_are_known_by_the_hour_only_decide_nothing(monkeypatch):
     assert (found.verdict, codes(found)) == (Verdict.INCONCLUSIVE, ["calls_not_comparable"])
 
 
-spans = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2), st.integers(1, 2)), max_size=4)
-windows = st.dictionaries(st.integers(0, 6), st.integers(0, 2))
-
-
-@given(spans, windows)
-def test_as_many_are_matched_as_can_be(lengths, calls):
-    """By Hall's theorem, in the form for intervals, tried by every choice where there are few."""
-    wanted = [(first, first + length, count) for first, length, count in lengths]
-    single = [(first, last) for first, last, count in wanted for _ in range(count)]
-
-    def most(rest: list[tuple[int, int]], left: dict[int, int]) -> int:
-        if not rest:
-            return 0
-        (first, last), *others = rest
-        best = most(others, left)
-        for window in range(first, last + 1):
-            if left.get(window, 0):
-                best = max(best, 1 + most(others, {**left, window: left[window] - 1}))
-        return best
-
-    found = unmatched(wanted, calls)
-    assert len(single) - found.total() == most(single, dict(calls))
-    asked = Counter(single)
-    assert all(0 < count <= asked[span] for span, count in found.items())
-
-
 def test_every_way_to_lose_one_record_or_data_point_turns_exactly_its_check():
     """On a platform whose metrics show each execution once, what is lost is missed by the check that is about it."""
 
@@ -262,7 +339,8 @@ def test_every_way_to_add_one_record_turns_the_check_on_ends_and_more_data_point
             setattr(alone, other, None)
         changed.executions.append(alone)
         assert changed.ends().verdict is Verdict.FAIL, record
-        assert changed.measures().verdict is Verdict.PASS
+        called = record == "end"  # it says that a tool ran, which nothing measured
+        assert changed.measures().verdict is (Verdict.FAIL if called else Verdict.PASS)
     for entry in ("start", "end"):
         changed = platform()
         changed.executions[0].more.append(again(getattr(changed.executions[0], entry)))

@@ -1,16 +1,14 @@
 """Judge of `calls_are_measured`: the metrics show the calls that executions made, and what became of them. Pure.
 
 Each execution whose tool ran made one call at least, whose data points lie in the five-minute windows that it touches. Executions
-and measured calls are matched: each execution takes one call of its windows, the one that must end first before the others, which
-matches as many as can be matched at all (earliest deadline first). What is left over no data point can be about. More calls than
-executions are no finding: InvokeTool repeats a call up to three times, and the wrapper measures perception too, which executes
-nothing.
+and measured calls are matched, as many as can be matched at all (`matching`); what is left over no data point can be about. More
+calls than executions are no finding: InvokeTool repeats a call up to three times, and the wrapper measures perception too, which
+executes nothing. Executions whose tool is named nowhere are matched with what those of named ones leave of all tools' calls.
 
 What may differ, and why, stands in docs/executions.md.
 """
 
-import heapq
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +24,11 @@ from phase5_ops.sections.executions.codes import CallCode
 from phase5_ops.sections.executions.demand import WINDOW_SECONDS, CallSpan
 from phase5_ops.sections.executions.evidence import Executions
 from phase5_ops.sections.executions.judges.ends import malformed_findings
-from phase5_ops.verdict import EvidenceLink, Fact, Finding, Judgement, Verdict, conclude
+from phase5_ops.sections.executions.judges.matching import Matched, Spans, Windows, matched, matched_with_any
+from phase5_ops.verdict import EvidenceLink, Finding, Judgement, Verdict, conclude
+
+#: What findings are about that are about executions whose tool is named nowhere.
+UNNAMED = "executions whose tool is not named"
 
 _SETTLING_SECONDS = 300  # data points of one call may not have arrived together yet
 
@@ -49,9 +51,6 @@ class Measured:
     until: datetime
 
 
-Windows = Counter[int]  # start of a five-minute window, epoch seconds -> calls
-
-
 def judge_calls_measured(
     table: Executions, measured: Measured, *, policy: ExecutionPolicy, slo: SloPolicy, namespace: str, links: ConsoleLinks
 ) -> Judgement:
@@ -65,61 +64,85 @@ def judge_calls_measured(
         namespace: of the metrics.
         links: console links.
     """
-    calls, errors, coarse = _windows_of(measured.rows)
     first = int(measured.since.timestamp())
     last = int(measured.until.timestamp()) - _SETTLING_SECONDS - WINDOW_SECONDS
-    demanded = {tool: _within(spans, first, last) for tool, spans in table.facts.calls.by_tool.items()}
+    demanded = {tool: _within(spans, first, last) for tool, spans in sorted(table.facts.calls.by_tool.items())}
     demanded = {tool: spans for tool, spans in demanded.items() if spans}
+    unnamed = _within(table.facts.calls.unnamed, first, last)
     metric_reads = [read for read in measured.reads if read.operation not in DASHBOARD_READS]
+    metrics = _Metrics(measured.rows) if whole(metric_reads) else None
+    found = metrics.matched(demanded, unnamed) if metrics is not None else {}
     findings = [*read_findings(table.reads), *read_findings(metric_reads), *malformed_findings(table, links, of_calls=True)]
-    shortfalls: Counter[str] = Counter()
-    for tool, spans in sorted(demanded.items()):
-        link = links.metric(namespace, tool)
-        if tool in coarse:
+    for subject in (*demanded, *([UNNAMED] if unnamed else [])):
+        link = links.metric(namespace) if subject == UNNAMED else links.metric(namespace, subject)
+        if subject in found:
+            findings += _of_tool(subject, found[subject], policy, link)
+        elif metrics is not None:
             findings.append(
                 CallCode.CALLS_NOT_COMPARABLE.at(
-                    tool, expected="calls by five minutes", seen="calls in longer periods alone", link=link
+                    subject, expected="calls by five minutes", seen="calls in longer periods alone", link=link
                 )
             )
-        elif whole(metric_reads):
-            found = _compared(spans, calls[tool], errors[tool])
-            shortfalls.update(unmeasured=found.unmeasured, hidden=found.hidden)
-            findings += _of_tool(tool, found, policy, link)
     findings += _refused(table, policy, slo)
-    compared = sum(span.calls for spans in demanded.values() for span in spans)
+    compared = sum(span.calls for spans in (*demanded.values(), unnamed) for span in spans)
     if not compared and whole(table.reads):
         findings.append(
             CallCode.NO_CALL_IN_WINDOW.at(
                 f"{stamp_of(first * 1000)} to {stamp_of((last + WINDOW_SECONDS) * 1000)}",
-                expected="at least one execution whose tool is known to have been called",
-                seen=f"{table.facts.calls.tool_unknown} executions whose tool is not known",
+                expected="at least one execution that is known to have called a tool",
+                seen=f"{table.facts.calls.tool_unknown} executions of which that is not known",
             )
         )
+    unmeasured = sum(each.unmeasured for each in found.values())
     return conclude(
         judged=compared,
-        summary=f"{compared - shortfalls['unmeasured']} of {compared} executions of {len(demanded)} tools are in the metrics.",
+        summary=f"{compared - unmeasured} of {compared} executions of {len(demanded)} tools are in the metrics.",
         findings=findings,
-        facts=_facts(table, compared, calls, demanded, shortfalls),
+        facts={
+            "executions_ended": table.facts.calls.ended,
+            "executions_compared": compared,
+            "executions_not_measured": unmeasured,
+            "failures_measured_as_success": sum(each.hidden for each in found.values()),
+            "executions_of_unknown_tool": table.facts.calls.tool_unknown,
+            "executions_of_unnamed_tool": sum(span.calls for span in unnamed),
+            "executions_refused": table.facts.calls.refused,
+            "tools_compared": len(demanded),
+            "calls_measured": sum(windows.total() for windows in metrics.calls.values()) if metrics is not None else 0,
+            "test_executions_left_out": table.facts.test_executions,
+        },
         evidence=[EvidenceLink("Metrics", links.metric(namespace))],
     )
 
 
-def _windows_of(rows: Iterable[MeasuredTool]) -> tuple[dict[str, Windows], dict[str, Windows], set[str]]:
+class _Metrics:
     """Calls and errors by tool and window, and the tools of which not all calls are known by the window.
 
     A call has a latency and a result; one that has lost one of the two was measured all the same, which row 1.1 judges.
     """
-    calls: dict[str, Windows] = defaultdict(Counter)
-    errors: dict[str, Windows] = defaultdict(Counter)
-    coarse = set()
-    for row in rows:
-        for window in row.windows:
-            start = int(parse_iso(window["start"]).timestamp())
-            calls[row.canonical_tool][start] += max(window["requests"], window["latency_samples"])
-            errors[row.canonical_tool][start] += window["errors"]
-        if sum(window["requests"] for window in row.windows) != row.requests:
-            coarse.add(row.canonical_tool)
-    return calls, errors, coarse
+
+    def __init__(self, rows: Iterable[MeasuredTool]) -> None:
+        self.calls: dict[str, Windows] = defaultdict(Windows)
+        self._errors: dict[str, Windows] = defaultdict(Windows)
+        self._coarse = set()
+        for row in rows:
+            for window in row.windows:
+                start = int(parse_iso(window["start"]).timestamp())
+                self.calls[row.canonical_tool][start] += max(window["requests"], window["latency_samples"])
+                self._errors[row.canonical_tool][start] += window["errors"]
+            if sum(window["requests"] for window in row.windows) != row.requests:
+                self._coarse.add(row.canonical_tool)
+
+    def matched(self, demanded: Mapping[str, Sequence[CallSpan]], unnamed: Sequence[CallSpan]) -> dict[str, Matched]:
+        """Each tool's executions with its calls, and the unnamed with what these leave; without what cannot be compared."""
+        found = {
+            tool: matched(*_spans(spans), self.calls[tool], self._errors[tool])
+            for tool, spans in demanded.items()
+            if tool not in self._coarse
+        }
+        if unnamed and not self._coarse:
+            all_calls, all_errors = (sum(each.values(), Windows()) for each in (self.calls, self._errors))
+            found[UNNAMED] = matched_with_any(*_spans(unnamed), list(found.values()), all_calls, all_errors)
+        return found
 
 
 def _within(spans: Iterable[CallSpan], first: int, last: int) -> list[CallSpan]:
@@ -127,94 +150,37 @@ def _within(spans: Iterable[CallSpan], first: int, last: int) -> list[CallSpan]:
     return [span for span in spans if first <= span.first and span.last <= last]
 
 
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    """What came of comparing one tool's executions with its metrics.
-
-    Attributes:
-        executions, failures: how many there were, and how many of them reported a failure.
-        missing: executions that no measured call can be, by their windows.
-        hidden_spans: reported failures that no measured error can be, by their windows.
-    """
-
-    executions: int
-    failures: int
-    missing: Counter[tuple[int, int]]
-    hidden_spans: Counter[tuple[int, int]]
-
-    @property
-    def unmeasured(self) -> int:
-        """How many executions no measured call can be."""
-        return self.missing.total()
-
-    @property
-    def hidden(self) -> int:
-        """How many failures are successes in the metrics: one that was not measured at all is none."""
-        excused = sum(
-            min(count, sum(few for (begin, end), few in self.missing.items() if begin <= last and first <= end))
-            for (first, last), count in self.hidden_spans.items()
-        )
-        return self.hidden_spans.total() - min(self.unmeasured, excused)
+def _spans(of: Iterable[CallSpan]) -> tuple[Spans, Spans]:
+    """The executions, and those of them that reported a failure."""
+    executions, failures = Spans(), Spans()
+    for span in of:
+        executions[span.first, span.last] += span.calls
+        failures[span.first, span.last] += span.failed
+    return executions, +failures
 
 
-def _compared(spans: Sequence[CallSpan], calls: Windows, errors: Windows) -> _Compared:
-    return _Compared(
-        sum(span.calls for span in spans),
-        sum(span.failed for span in spans),
-        unmatched([(span.first, span.last, span.calls) for span in spans], calls),
-        unmatched([(span.first, span.last, span.failed) for span in spans if span.failed], errors),
-    )
-
-
-def _of_tool(tool: str, found: _Compared, policy: ExecutionPolicy, link: str) -> Iterator[Finding]:
+def _of_tool(tool: str, found: Matched, policy: ExecutionPolicy, link: str) -> Iterator[Finding]:
     """What is wrong with the metrics of one tool."""
-    if found.unmeasured > policy.max_unmeasured_share * found.executions:
+    executions = found.executions.total()
+    if found.unmeasured > policy.max_unmeasured_share * executions:
         yield CallCode.EXECUTION_NOT_MEASURED.at(
             tool,
-            expected=f"a call in the metrics for each of {found.executions} executions",
-            seen=f"none for {found.unmeasured} of them, the first between {_span(min(found.missing))}",
+            expected=f"a call in the metrics for each of {executions} executions",
+            seen=f"none for {found.unmeasured} of them, the first between {_first(found.missing, found.executions)}",
             link=link,
         )
-    if found.hidden > policy.max_hidden_failure_share * found.executions:
+    if found.hidden > policy.max_hidden_failure_share * executions:
         yield CallCode.FAILURE_MEASURED_AS_SUCCESS.at(
             tool,
-            expected=f"{found.failures} reported failures among the errors in the metrics",
-            seen=f"{found.hidden} of them are not, the first between {_span(min(found.hidden_spans))}",
+            expected=f"{found.failures.total()} reported failures among the errors in the metrics",
+            seen=f"{found.hidden} of them are not, the first between {_first(found.no_error, found.failures)}",
             link=link,
         )
 
 
-def unmatched(spans: Iterable[tuple[int, int, int]], windows: Mapping[int, int]) -> Counter[tuple[int, int]]:
-    """Of spans (first window, last window, how many), those that are left over when each has taken one call of its windows.
-
-    Each window gives its calls to the spans that end first, which leaves over as few as possible.
-    """
-    waiting = sorted(spans)
-    left: Counter[tuple[int, int]] = Counter()
-    open_: list[list[int]] = []  # last window, first window, how many
-    position = 0
-    for window in sorted({*windows, *(first for first, _, _ in waiting)}):
-        while position < len(waiting) and waiting[position][0] <= window:
-            first, last, count = waiting[position]
-            heapq.heappush(open_, [last, first, count])
-            position += 1
-        available = windows.get(window, 0)
-        while open_ and open_[0][0] < window:
-            last, first, count = heapq.heappop(open_)
-            left[first, last] += count
-        while open_ and available:
-            taken = min(available, open_[0][2])
-            available -= taken
-            open_[0][2] -= taken
-            if not open_[0][2]:
-                heapq.heappop(open_)
-    for last, first, count in open_:
-        left[first, last] += count
-    return left
-
-
-def _span(windows: tuple[int, int]) -> str:
-    first, last = windows
+def _first(left: Spans, of: Spans) -> str:
+    """When the first of those was that were left over; where others were left over in their place, the first of all."""
+    first, last = min(left & of or of)
     return f"{stamp_of(first * 1000)} and {stamp_of((last + WINDOW_SECONDS) * 1000)}"
 
 
@@ -230,24 +196,3 @@ def _refused(table: Executions, policy: ExecutionPolicy, slo: SloPolicy) -> Iter
         seen=f"{calls.refused} of {calls.ended}",
         verdict=Verdict.FAIL if many else None,
     )
-
-
-def _facts(
-    table: Executions,
-    compared: int,
-    calls: Mapping[str, Windows],
-    demanded: Mapping[str, Sequence[CallSpan]],
-    shortfalls: Counter[str],
-) -> dict[str, Fact]:
-    found = table.facts.calls
-    return {
-        "executions_ended": found.ended,
-        "executions_compared": compared,
-        "executions_not_measured": shortfalls["unmeasured"],
-        "failures_measured_as_success": shortfalls["hidden"],
-        "executions_of_unknown_tool": found.tool_unknown,
-        "executions_refused": found.refused,
-        "tools_compared": len(demanded),
-        "calls_measured": sum(sum(windows.values()) for windows in calls.values()),
-        "test_executions_left_out": table.facts.test_executions,
-    }

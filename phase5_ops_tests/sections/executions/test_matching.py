@@ -1,0 +1,78 @@
+"""Executions matched with calls: as many as can be, one to one; tried by every choice where there are few."""
+
+from itertools import combinations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phase5_ops.sections.executions.judges.matching import Spans, Windows, matched, matched_with_any, unmatched
+
+spans = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2), st.integers(1, 2)), max_size=4)
+windows = st.dictionaries(st.integers(0, 6), st.integers(0, 2))
+
+
+def spans_of(lengths: list[tuple[int, int, int]]) -> Spans:
+    made = Spans()
+    for first, length, count in lengths:
+        made[first, first + length] += count
+    return made
+
+
+@given(spans, windows)
+def test_as_many_are_matched_as_can_be(lengths, calls):
+    """By Hall's theorem, in the form for intervals, tried by every choice where there are few."""
+    wanted = spans_of(lengths)
+    single = list(wanted.elements())
+
+    def most(rest: list[tuple[int, int]], left: dict[int, int]) -> int:
+        if not rest:
+            return 0
+        (first, last), *others = rest
+        best = most(others, left)
+        for window in range(first, last + 1):
+            if left.get(window, 0):
+                best = max(best, 1 + most(others, {**left, window: left[window] - 1}))
+        return best
+
+    found = unmatched(wanted, calls)
+    assert len(single) - found.total() == most(single, dict(calls))
+    assert all(0 < count <= wanted[span] for span, count in found.items())
+
+
+@given(spans, windows, st.lists(st.booleans(), min_size=8, max_size=8))
+def test_a_failure_is_excused_by_one_call_that_was_not_measured(lengths, calls, failed):
+    """As many of the failures without an error as can all be left over at once, tried by every choice where there are few."""
+    ran = spans_of(lengths)
+    failures = Spans(span for span, is_failure in zip(sorted(ran.elements()), failed, strict=False) if is_failure)
+    found = matched(ran, failures, Windows(calls), Windows())
+    left = found.missing.total()
+    singles = list(failures.elements())
+    chosen = (Spans(some) for size in range(len(singles) + 1) for some in combinations(singles, size))
+    most = max(some.total() for some in chosen if unmatched(ran - some, calls).total() == left - some.total())
+    assert (found.unmeasured, found.hidden) == (left, failures.total() - most)
+
+
+@given(st.fixed_dictionaries(dict.fromkeys("ab", st.tuples(spans, windows))), spans)
+def test_what_some_tool_was_called_for_is_never_missed_where_it_can_be_a_call(tools, lengths):
+    """Tried by every choice of a tool for each execution of an unknown one."""
+    ran, unnamed = {tool: spans_of(each) for tool, (each, _) in tools.items()}, spans_of(lengths)
+    calls = {tool: Windows(each) for tool, (_, each) in tools.items()}
+    by_tool = [matched(ran[tool], Spans(), calls[tool], Windows()) for tool in ran]
+    found = matched_with_any(unnamed, Spans(), by_tool, calls["a"] + calls["b"], Windows())
+    named = sum(each.unmeasured for each in by_tool)
+    single = list(unnamed.elements())
+    least = min(
+        unmatched(ran["a"] + Spans(to_a), calls["a"]).total() + unmatched(ran["b"] + (unnamed - Spans(to_a)), calls["b"]).total()
+        for size in range(len(single) + 1)
+        for to_a in combinations(single, size)
+    )
+    assert found.unmeasured <= least - named
+
+
+def test_one_call_that_was_not_measured_excuses_one_failure_and_not_each_that_is_near():
+    busy = Spans({(300 * n, 300 * n): 1000 for n in range(100, 120)})
+    failures = Spans({(300, 300 * (10 + n)): 1 for n in range(10)})
+    calls = Windows({window: 1000 for window, _ in busy} | {300 * (10 + n): 1 for n in range(10)})
+    calls.subtract({300 * 119: 9, 300 * 10: 1})
+    found = matched(busy + failures, failures, calls, Windows())
+    assert (found.unmeasured, found.hidden) == (10, 9)
