@@ -9,8 +9,11 @@ monitoring account AWS.AccountId tells whose metrics are meant: a number, or the
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import fsum
+from statistics import fmean
+from typing import TypeVar
 
 from phase5_ops.cloudwatch.tokens import TokenStream, unquote
 
@@ -20,6 +23,18 @@ STATISTIC_OF_FUNCTION = {"AVG": "Average", "COUNT": "SampleCount", "MAX": "Maxim
 
 ACCOUNT = "AWS.AccountId"
 """The label of the account that a metric belongs to. It is no dimension: every metric has it."""
+
+MOST_SERIES = 500
+"""Time series that a query returns at most."""
+
+_ONE_VALUE_OF: Mapping[str, Callable[[Collection[float]], float]] = {
+    "AVG": fmean,
+    "COUNT": len,
+    "MAX": max,
+    "MIN": min,
+    "SUM": fsum,
+}
+_Line = TypeVar("_Line")
 
 _OWN_ACCOUNT = ("CURRENT_ACCOUNT_ID", "LOCAL")
 
@@ -153,6 +168,24 @@ class InsightsQuery:
             and all(key in dimensions for key in self.group_by if key != ACCOUNT)
             and self._where.holds(_Metric(dimensions, account, not foreign))
         )
+
+    @property
+    def most_series(self) -> int:
+        """How many time series it returns at most."""
+        return min(self.limit or MOST_SERIES, MOST_SERIES)
+
+    def returned(self, lines: Iterable[_Line], values: Callable[[_Line], Collection[float]]) -> list[_Line]:
+        """The time series that it returns, in its order; without ORDER BY the first ones are taken.
+
+        Args:
+            lines: all that there are.
+            values: of one of them, over the range that is asked for; without any it is no time series.
+        """
+        there = [(held, line) for line in lines if (held := values(line))]
+        if self.order_by is not None:
+            one_value = _ONE_VALUE_OF[self.order_by]
+            there.sort(key=lambda pair: one_value(pair[0]), reverse=self.descending)
+        return [line for _, line in there[: self.most_series]]
 
     def finds_others(self, dimensions: Mapping[str, str], own: str | None) -> bool:
         """Whether a metric with these dimensions of another account that the query names is part of the answer."""

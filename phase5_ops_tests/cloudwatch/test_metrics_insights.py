@@ -143,3 +143,23 @@ def test_queries_are_told_from_metric_math():
 def test_a_dimension_is_needed_only_where_no_metric_without_it_can_match(where, needed):
     query = parse_query(f'SELECT SUM(tool_error) FROM "CCNative/Execution" {where}')
     assert query.needed == (needed and (needed[0], frozenset(needed[1])))
+
+
+@pytest.mark.parametrize(
+    ("rest", "expected"),
+    [
+        ("", "abc"),
+        ("ORDER BY SUM() DESC", "bca"),
+        ("ORDER BY AVG() DESC", "acb"),
+        ("ORDER BY MAX() ASC", "bca"),
+        ("ORDER BY MIN() ASC", "bca"),
+        ("ORDER BY COUNT() DESC LIMIT 2", "bc"),
+        ("ORDER BY COUNT() LIMIT 900", "acb"),
+    ],
+)
+def test_time_series_are_returned_in_order_and_up_to_the_limit(rest, expected):
+    lines = {"none": [], "a": [5.0], "b": [2.0, 2.0, 2.0], "c": [2.5, 3.0]}
+    query = parse_query(f"SELECT SUM(tool_error) FROM ns GROUP BY tenant_id {rest}")
+    assert "".join(query.returned(lines, lines.__getitem__)) == expected
+    many = query.returned(range(600), lambda number: [float(number)])
+    assert len(many) == (2 if "LIMIT 2" in rest else 500)

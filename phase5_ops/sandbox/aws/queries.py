@@ -187,9 +187,7 @@ class MetricDataRequest:
         for values, series_of_group in groups.items():
             label = " ".join([*([query["Label"]] if query.get("Label") else []), *values]) or query["Id"]
             lines.append(QueriedSeries(label, self._points(series_of_group, statistic, period)))
-        if parsed.order_by:
-            lines.sort(key=lambda line: sum(line.points.values()), reverse=parsed.descending)
-        return lines[: min(parsed.limit or MAX_SERIES, MAX_SERIES)]
+        return parsed.returned(lines, lambda line: line.points.values()) if parsed.group_by else lines
 
     def _search(self, search: Search, period: int | None, label: str | None) -> list[QueriedSeries]:
         oldest = int((self.now - SEARCHABLE).timestamp())

@@ -168,6 +168,7 @@ def alarm_replay_table(
             alarm.row,
             replays[name],
             notifying.firings(alarm.row, replays[name].timeline),
+            notifying.further(alarm.row, replays[name].further),
             {subject: missed[subject].however_few for subject in watched[name]},
             states.get(name),
             recorded.range.complete_from if _adds_up(alarm) else recorded.range.first,
@@ -198,6 +199,7 @@ class _Replayed:
     """All that is known of one alarm.
 
     Attributes:
+        further: times in which one more of its time series is in ALARM.
         missed: when each tool that it watches missed its SLO, by tool and signal.
         complete_from: from here on nothing that it reads is missing.
         end: evaluation time.
@@ -206,6 +208,7 @@ class _Replayed:
     row: SloAlarm
     replay: ReplayedStates
     firings: Sequence[Firing]
+    further: Sequence[Firing]
     missed: Mapping[Subject, Sequence[Span]]
     recorded: Recorded | None
     complete_from: int
@@ -260,7 +263,7 @@ class _Replayed:
         until = breach.end + self.window
         shown: dict[str, Any] = dict.fromkeys(("told", "late_seconds", "seconds", "recorded"))
         shown |= {"start": iso_of(breach.start), "why": ""}
-        near = [each for each in self.firings if overlaps((each.start, each.end), (breach.start, until))]
+        near = [each for each in (*self.firings, *self.further) if overlaps((each.start, each.end), (breach.start, until))]
         told = [
             (max(each.told, self._begun_later(each)), each)
             for each in near

@@ -77,7 +77,7 @@ class Notifying:
         """The times in which the alarm of a row is in ALARM, and whether people are told of each."""
         if not timeline.firing:
             return []
-        own = _Way(str(row.alarm), row, row.actions_enabled is not False, self._reached(row, own_path(row)))
+        own = self._own(row)
         above = [
             _Way(
                 parent["alarm"],
@@ -92,6 +92,13 @@ class Notifying:
             if parent["actions"]
         ]
         return [self._firing(span, own, above) for span in timeline.firing]
+
+    def further(self, row: SloAlarm, spans: Sequence[Span]) -> list[Firing]:
+        """Times in which one more time series of an alarm is in ALARM: its own actions tell, composites see nothing new."""
+        return [self._firing(span, self._own(row), []) for span in spans]
+
+    def _own(self, row: SloAlarm) -> _Way:
+        return _Way(str(row.alarm), row, row.actions_enabled is not False, self._reached(row, own_path(row)))
 
     def _reached(self, row: SloAlarm, path: Mapping[str, Any]) -> Destination | None:
         """Whom the actions of a way reach; None without any. What is no topic counts as in row 1.2, which warns of it."""

@@ -1,5 +1,7 @@
 """One metric alarm over the recorded metrics, evaluated at the end of each of its periods: the states it would have had. Pure.
 
+Where a Metrics Insights query groups and its time series are compared, each has states of its own (`contributors`).
+
 The alarm is taken as it is defined today. CloudWatch evaluates an alarm each minute over periods that end then; here the
 periods are those of its recorded data points, which begin at multiples of their length, so that a moment is known to within one
 period. Where a period in its range is not known, neither is its state.
@@ -24,9 +26,16 @@ from phase5_ops.cloudwatch.metric_query import MetricSet
 from phase5_ops.cloudwatch.metrics_insights import ACCOUNT
 from phase5_ops.cloudwatch.statistics import StatisticKind
 from phase5_ops.evidence.table import filled
+from phase5_ops.sections.slo.alarm_replay.contributors import (
+    GONE,
+    returned_at_each,
+    returned_lines,
+    state_of_contributor,
+    states_of_contributors,
+)
 from phase5_ops.sections.slo.alarm_replay.plan import PARTS_OF, Watching, sets_of
 from phase5_ops.sections.slo.alarm_replay.recorded_metrics import RecordedMetrics, Values
-from phase5_ops.sections.slo.alarm_replay.timeline import Span, StateSpan, Timeline, in_common, merged, pieced
+from phase5_ops.sections.slo.alarm_replay.timeline import Span, StateSpan, Timeline, in_common, merged, pieced, unbroken
 from phase5_ops.sections.slo.alarms.model import AlarmError, AlarmSpec, Leaf
 from phase5_ops.sections.slo.summary.plan import SAMPLES, SUM
 
@@ -45,11 +54,13 @@ class ReplayedStates:
     Attributes:
         timeline: its states.
         kept: the spans in which it kept a state that it had before, and nothing says which.
+        further: when one more of its time series is in ALARM, which went into it while another already was.
         problem: why nothing of that is known.
     """
 
     timeline: Timeline = field(default_factory=Timeline)
     kept: Sequence[Span] = ()
+    further: Sequence[Span] = ()
     problem: str = ""
 
 
@@ -89,6 +100,7 @@ class _Replaying:
             raise AlarmError(f"no fixed threshold to compare with ({spec.comparison})")
         self._breaches, self._threshold = compare, threshold
         self._read: dict[str, list[Values]] = {}
+        self._further: list[Span] = []
         self._check()
 
     def _check(self) -> None:
@@ -123,7 +135,7 @@ class _Replaying:
             kept.append((start, known_from))
             if held:
                 pieces.append((known_from, end, held.state))
-        return ReplayedStates(pieced(pieces), merged(kept))
+        return ReplayedStates(pieced(pieces), merged(kept), self._further)
 
     def _spans(self) -> list[Span]:
         """The spans in which every query is known."""
@@ -140,24 +152,61 @@ class _Replaying:
         """
         period = self._spec.period
         starts = range(-(-span[0] // period) * period, span[1] // period * period, period)
+        # an alarm of shorter periods would otherwise be known for a shorter time
+        end = min(starts.stop + period, self._recorded.range.end + 1)
+        if self._grouped and len(starts) >= self._looked_at:
+            states = states_of_contributors(self._by_contributor(self._grouped, starts, end), self._spec.treat_missing)
+            self._further += states.further
+            yield from states.pieces((starts[self._looked_at - 1] + period, end))
+        elif not self._grouped:
+            yield from self._as_one(starts, end)
+
+    def _as_one(self, starts: range, end: int) -> Iterator[tuple[int, int, str | None]]:
+        """The same of an alarm whose time series have one state together."""
         few = self._few_samples(starts)
+
+        def evaluated() -> Iterator[tuple[int, str | None]]:
+            state: str | None = None
+            for last, lines in self._ranges(starts, few):
+                low_samples = not few.isdisjoint(starts[last - self._looked_at + 1 : last + 1])
+                state = self._state(low_samples, lines) or state
+                yield starts[last] + starts.step, state
+
+        return unbroken(evaluated(), end)
+
+    @property
+    def _grouped(self) -> Leaf | None:
+        """The Metrics Insights query whose time series are compared, if it returns several."""
+        leaf = self._spec.leaves.get(self._spec.returned)
+        return leaf if leaf is not None and leaf.insights is not None and leaf.insights.group_by else None
+
+    def _by_contributor(self, leaf: Leaf, starts: range, end: int) -> Iterator[tuple[int, int, str | None]]:
+        """(from, until, state) of each time series that the query returns, as long as it returns it."""
+        groups = self._leaf(leaf)
+        returned = returned_at_each(filled(leaf.insights), groups, starts, self._looked_at)
+        for number, values in enumerate(groups):
+            line = self._breaching(values, starts)
+            there = None if returned is None else [number in numbers for numbers in returned]
+            for piece in unbroken(self._contributor(line, there, starts), end):
+                if piece[2] != GONE:
+                    yield piece
+
+    def _contributor(self, line: Breaching, there: Sequence[bool] | None, starts: range) -> Iterator[tuple[int, str | None]]:
+        """The moments of evaluations, and the state of one time series from each on, or GONE; `there`: whether it is returned."""
         state: str | None = None
-        since: int | None = None  # before the first evaluation
-        for last, lines in self._ranges(starts, few):
-            at = starts[last] + period
-            low_samples = not few.isdisjoint(starts[last - self._looked_at + 1 : last + 1])
-            found = self._state(low_samples, lines) or state
-            if since is not None and found != state:
-                yield since, at, state
-            if since is None or found != state:
-                state, since = found, at
-        if since is not None:  # an alarm of shorter periods would otherwise be known for a shorter time
-            yield since, min(starts[-1] + 2 * period, self._recorded.range.end + 1), state
+        for last in self._at_changes([line] if there is None else [line, there]):
+            looked_at = line[last - self._looked_at + 1 : last + 1]
+            gone = not (there is None or there[last]) or all(breaches is None for breaches in looked_at)
+            state = GONE if gone else state_of_contributor(self._state_of(looked_at), state)
+            yield starts[last] + starts.step, state
 
     def _state(self, low_samples: bool, lines: Sequence[Breaching]) -> str | None:
         """The state that an evaluation gives; None where it keeps the one before."""
+        return state_of_series(self._state_of(line, low_samples=low_samples) for line in lines)
+
+    def _state_of(self, line: Breaching, *, low_samples: bool = False) -> str | None:
         rule = {"periods": self._n, "to_alarm": self._m, "low_samples": low_samples}
-        return state_of_series(evaluate_range(line, treatment=self._spec.treat_missing, **rule) for line in lines)
+        return evaluate_range(line, treatment=self._spec.treat_missing, **rule)
 
     def _ranges(self, starts: range, few: Collection[int]) -> Iterator[tuple[int, list[Breaching]]]:
         """For each evaluation the number of its newest period, and the range of periods of each time series.
@@ -165,7 +214,8 @@ class _Replaying:
         Those that look at the same as the one before are left out where that is easily seen, as most are of quiet periods.
         """
         first = self._looked_at - 1
-        if all(_point_by_point(expression) for expression in self._spec.expressions.values()):
+        several = any(leaf.insights is not None and leaf.insights.group_by for leaf in self._spec.leaves.values())
+        if not several and all(_point_by_point(expression) for expression in self._spec.expressions.values()):
             lines = [self._breaching(values, starts) for values in self._compared(starts)]
             for last in self._at_changes([*lines, [start in few for start in starts]]):
                 yield last, [line[last - first : last + 1] for line in lines]
@@ -205,15 +255,16 @@ class _Replaying:
         stamps = [datetime.fromtimestamp(start, UTC) for start in starts]
         read: dict[str, Points | list[Points]] = {}
         for key, leaf in self._spec.leaves.items():
-            points = [
+            points: list[Points] = [
                 {at: values[start] for start, at in zip(starts, stamps, strict=True) if start in values}
                 for values in self._leaf(leaf)
             ]
-            read[key] = points if leaf.insights is not None and leaf.insights.group_by else points[0]
+            several = leaf.insights is not None and leaf.insights.group_by
+            read[key] = returned_lines(filled(leaf.insights), points) if several else points[0]
         return [_by_start(points) for points in self._spec.compared(read, stamps)] or [{}]
 
     def _leaf(self, leaf: Leaf) -> list[Values]:
-        """The time series of one query: one, or one a contributor."""
+        """The time series of one query: one, or one a group, whether or not the query returns it."""
         if leaf.id not in self._read:
             self._read[leaf.id] = self._lines(leaf) or [{}]
         return self._read[leaf.id]
@@ -228,10 +279,7 @@ class _Replaying:
         for one in sets_of(leaf, self._sets):
             labels = {ACCOUNT: leaf.own_account or "", **dict(one.dimensions)}
             groups.setdefault(tuple(labels[key] for key in leaf.insights.group_by), []).append(one)
-        lines = [self._together(leaf, members) for members in groups.values()]
-        if leaf.insights.order_by:
-            lines.sort(key=lambda values: sum(values.values()), reverse=leaf.insights.descending)
-        return lines[: leaf.insights.limit]
+        return [self._together(leaf, members) for members in groups.values()]
 
     def _together(self, leaf: Leaf, members: Sequence[MetricSet]) -> Values:
         """What a Metrics Insights query makes of the values of several sets."""

@@ -1,7 +1,7 @@
 """States over time, as pieces that follow each other; a piece that is missing is a time of which the state is not known. Pure."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -85,6 +85,19 @@ def without(some: Iterable[Span], others: Sequence[Span]) -> list[Span]:
             begin = last
         left.append((begin, end))
     return [span for span in left if span[0] < span[1]]
+
+
+def unbroken(evaluated: Iterable[tuple[int, str | None]], end: int) -> Iterator[tuple[int, int, str | None]]:
+    """(from, until, state) of states that were found at some moments and held until the next, the last one until `end`."""
+    since: int | None = None
+    state: str | None = None
+    for at, found in evaluated:
+        if since is not None and found != state:
+            yield since, at, state
+        if since is None or found != state:
+            state, since = found, at
+    if since is not None:
+        yield since, end, state
 
 
 def pieced(evaluated: Iterable[tuple[int, int, str]]) -> Timeline:
