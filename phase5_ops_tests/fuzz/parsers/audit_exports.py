@@ -14,6 +14,7 @@ MALFORMED = (
     "`export_malformed`, or a finding of audit_export_is_whole; a file that says anything else than the ledger never passes"
 )
 
+OWN_KEYS = {entry["entryId"]: {name: entry[name] for name in KEYS & entry.keys()} for entry in ENTRIES}
 SOUND = [exported(entry) for entry in ENTRIES]
 
 
@@ -34,8 +35,9 @@ def fuzz(data: bytes) -> None:
 
 
 def _said(entry: dict[str, Any]) -> str:
-    """What an entry says, in one spelling: without the table's keys, and numbers as numbers."""
-    return repr(_plain({name: value for name, value in entry.items() if name not in KEYS}))
+    """What an entry says, in one spelling: without the keys of the ledger's own entry, and numbers as numbers."""
+    own = OWN_KEYS.get(str(entry["entryId"]), {})
+    return repr(_plain({name: value for name, value in entry.items() if name not in KEYS or value != own.get(name)}))
 
 
 def _plain(value: object) -> object:
@@ -43,5 +45,5 @@ def _plain(value: object) -> object:
         return {name: _plain(value[name]) for name in sorted(value)}
     if isinstance(value, list):
         return [_plain(each) for each in value]
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
     return ("number", str(Decimal(str(value)).normalize())) if number else (type(value).__name__, value)
