@@ -34,7 +34,7 @@ _KEEP_LINES = frozenset({"ABS", "REMOVE_EMPTY"})
 _ADD_UP = frozenset({"SUM", "AVG", "MAX"})
 _FILL_ARGUMENTS, _SORT_ARGUMENTS = 2, 3
 _MEDIAN = 50
-_MOST_LEVELS = 30  # of expressions of expressions
+_MOST_LEVELS = 100  # of what stands within each other, in one expression and in those that it names
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,21 +159,22 @@ class _DrawnLines:
         self._widget = widget
         self._place = place
         self._unread = unread
+        self._named_drawings: dict[str, _Drawing | None] = {}
         self._by_id = {str(entry.options["id"]): entry for entry in widget.entries if entry.options.get("id")}
 
     def lines(self) -> Iterator[Line]:
         for entry in self._widget.entries:
-            if _visible(entry.options.get("visible", True)) and (drawing := self._drawing(entry, frozenset())):
+            if _visible(entry.options.get("visible", True)) and (drawing := self._drawing(entry, 0)):
                 yield drawing.line
 
-    def _drawing(self, entry: Entry, above: frozenset[str]) -> _Drawing | None:
+    def _drawing(self, entry: Entry, level: int) -> _Drawing | None:
         """What an entry draws; None if that cannot be told, or belongs to another region or account."""
         if not self._own(entry.options):
             return None
         if entry.fields:
             source = self._metric(entry)
             return _Drawing(Line((source,)), many=False) if source else None
-        return self._expression(str(entry.options.get("expression", "")), entry.options, above)
+        return self._expression(str(entry.options.get("expression", "")), entry.options, level)
 
     def _own(self, options: Options) -> bool:
         """Whether an entry is about the region and account that are looked for; one that names none is."""
@@ -214,10 +215,10 @@ class _DrawnLines:
             return 0
         return period if math.isfinite(period) else 0
 
-    def _expression(self, text: str, options: Options, above: frozenset[str]) -> _Drawing | None:
+    def _expression(self, text: str, options: Options, level: int) -> _Drawing | None:
         try:
             if not is_insights_query(text):
-                return self._value(parse_math(text).root, options, above)
+                return self._value(parse_math(text).root, options, level)
             query = parse_query(text)
             source = LineSource(query, self._place, parse_statistic(query.statistic), self._period(options))
             groups = query.group_by
@@ -227,20 +228,19 @@ class _DrawnLines:
             self._not_understood(f"{text} ({error})")
             return None
 
-    def _value(self, node: Node, options: Options, above: frozenset[str]) -> _Drawing | None:
+    def _value(self, node: Node, options: Options, level: int) -> _Drawing | None:
         """What a part of an expression draws; None where it does not show the metrics behind it."""
+        if level >= _MOST_LEVELS:
+            return None
         if isinstance(node, Name):
-            entry = self._by_id.get(node.id)
-            if entry is None or node.id in above or len(above) >= _MOST_LEVELS:
-                return None
-            return self._drawing(entry, above | {node.id})
+            return self._named_drawing(node.id, level + 1)
         if isinstance(node, Array):
-            return _joined([self._value(item, options, above) for item in node.items])
+            return _joined([self._value(item, options, level + 1) for item in node.items])
         if isinstance(node, Binary):
             scaled: Node | None = node
             while isinstance(scaled, Binary):
                 scaled = _scaled(scaled)
-            return self._value(scaled, options, above) if scaled else None
+            return self._value(scaled, options, level + 1) if scaled else None
         if not isinstance(node, Call):
             return None
         if node.function == "SEARCH":
@@ -248,12 +248,21 @@ class _DrawnLines:
         if node.function == "METRICS":
             return self._metrics(node)
         keeps, adds = _keeps_lines(node), node.function in _ADD_UP
-        drawing = self._value(node.arguments[0], options, above) if (keeps or adds) and node.arguments else None
+        drawing = self._value(node.arguments[0], options, level + 1) if (keeps or adds) and node.arguments else None
         if drawing is None or keeps:
             return drawing
         # SUM of one time series is a number, which is no line; a sum with unknown lines says nothing.
         added = replace(drawing.line, separate=False, accounts_together=True)
         return _Drawing(added, many=False) if drawing.many and drawing.whole else None
+
+    def _named_drawing(self, key: str, level: int) -> _Drawing | None:
+        """What an entry draws, by its id; worked out once, since each of many may name another twice."""
+        if key not in self._named_drawings:
+            self._named_drawings[key] = None  # what refers to itself
+            entry = self._by_id.get(key)
+            if entry is not None:
+                self._named_drawings[key] = self._drawing(entry, level)
+        return self._named_drawings[key]
 
     def _search(self, call: Call, options: Options) -> _Drawing:
         ((text, statistic, period),) = Expression("", call).searches
@@ -265,7 +274,7 @@ class _DrawnLines:
         """METRICS(): every metric of the widget by name; METRICS('e'): those with e in their ids."""
         (wanted,) = Expression("", call).metric_filters
         named = [entry for key, entry in self._by_id.items() if entry.fields and wanted in key]
-        drawings = [drawing for entry in named if (drawing := self._drawing(entry, frozenset()))]
+        drawings = [drawing for entry in named if (drawing := self._drawing(entry, 0))]
         joined = _joined(drawings)
         return joined and replace(joined, whole=len(drawings) == len(named))
 
@@ -297,7 +306,7 @@ def _joined(drawings: Sequence[_Drawing | None]) -> _Drawing | None:
     known = [drawing for drawing in drawings if drawing and drawing.line.separate and drawing.line.limit is None]
     if not known or len(known) < len(drawings):
         return None
-    sources = tuple(source for drawing in known for source in drawing.line.sources)
+    sources = tuple(dict.fromkeys(source for drawing in known for source in drawing.line.sources))
     together = any(drawing.line.accounts_together for drawing in known)
     return _Drawing(Line(sources, accounts_together=together), many=True, whole=all(drawing.whole for drawing in known))
 

@@ -343,6 +343,11 @@ def test_expressions_of_expressions_are_followed_for_some_levels_and_never_too_d
     chain = [[{"expression": f"m{number} * 1", "id": f"m{number + 1}", "visible": False}] for number in range(1, 500)]
     assert shows_latency(HIDDEN, *chain, [{"expression": "m20"}])
     assert not shows_latency(HIDDEN, *chain, [{"expression": "m500"}])
+    twice = [[{"expression": f"SORT([m{i}, m{i}], AVG, DESC)", "id": f"m{i + 1}", "visible": False}] for i in range(1, 25)]
+    assert shows_latency(HIDDEN, *twice, [{"expression": "MAX(m25)"}])
+    deep = [[{"expression": f"{'ABS(' * 50}m{i}{')' * 50}", "id": f"m{i + 1}", "visible": False}] for i in range(1, 99)]
+    assert not shows_latency(HIDDEN, *deep, [{"expression": "m99"}])
+    assert not shows_latency(HIDDEN, [{"expression": "FILL(e2, 0)", "id": "e1"}], [{"expression": "FILL(e1, 0)", "id": "e2"}])
 
 
 def test_a_hidden_metric_is_shown_as_the_statistic_that_it_has():
