@@ -160,7 +160,7 @@ def alarm_replay_table(
     by_subject: dict[Subject, list[SloAlarm]] = {subject: [] for subject in missed}
     watched: dict[str, list[Subject]] = {}
     for row in slo_alarms.rows:
-        if row.tool and row.signal and row.alarm:
+        if row.tool is not None and row.signal is not None and row.alarm is not None:
             by_subject[row.tool, row.signal].append(row)
             watched.setdefault(row.alarm, []).append((row.tool, row.signal))
     done = {

@@ -73,6 +73,10 @@ def test_a_breach_of_half_an_hour(alarms, expected):
     assert found(outage(), *alarms) == expected
 
 
+def test_an_alarm_without_a_name_is_replayed_as_any_other():
+    assert found(outage(), errors(AlarmName="")) == {}
+
+
 def test_an_alarm_that_is_always_in_alarm_tells_nobody_of_a_breach():
     (finding,) = judge(table(outage(), errors(Threshold=-1))).findings
     assert (finding.code, finding.seen.rpartition(": ")[2]) == ("breach_not_caught", "it was in ALARM long before")
