@@ -212,7 +212,7 @@ def _optional(holder: Mapping[str, Any], name: str, where: str) -> str | None:
 
 def _time(item: Mapping[str, Any], id_tolerance: timedelta, latest: int | None) -> int:
     """When an entry was written: its timestamp, which its key and its id must not contradict."""
-    stamp, entry_id, sk = (_needed(item, name) for name in ("timestamp", "entryId", "sk"))
+    stamp, sk = _needed(item, "timestamp"), _needed(item, "sk")
     try:
         at = epoch_ms(stamp)
     except (ValueError, OverflowError) as error:
@@ -221,8 +221,8 @@ def _time(item: Mapping[str, Any], id_tolerance: timedelta, latest: int | None) 
         raise AttributeProblem("timestamp", f"ahead of the clock: {stamp_of(at)}")
     if (otherwise := other_time(stamp, sk, id_tolerance)) is not None:
         raise AttributeProblem("timestamp", f"{shown(stamp)}, but {otherwise}")
-    if sk.removeprefix(SORT_PREFIX).partition("#")[2] != entry_id:
-        raise AttributeProblem("entryId", f"expected the one of its sort key, found {shown(entry_id)}")
+    if item.get("entryId") != {"S": sk.removeprefix(SORT_PREFIX).partition("#")[2]}:
+        raise AttributeProblem("entryId", f"expected the one of its sort key, found {shown(item.get('entryId'))}")
     return at
 
 
