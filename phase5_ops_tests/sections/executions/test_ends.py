@@ -173,6 +173,7 @@ def test_an_execution_after_the_first_one_that_is_no_replay_is_found(count):
         found = Platform.of(first, second).ends()
         assert (found.verdict, codes(found)) == (Verdict.FAIL, ["execution_repeated"])
         assert found.findings[0].seen == f"attempt {count} under trace {second.start['traceId']}, without it"
+        assert f"OUTCOME%23{first.intent}" in found.findings[0].link
     replay = executed_again(first, timedelta(hours=3), count=2, replayed=True)
     assert Platform.of(first, replay).ends().verdict is Verdict.PASS
     many = [executed_again(first, timedelta(hours=3, minutes=-minutes), number=minutes) for minutes in range(3, 40)]

@@ -83,8 +83,9 @@ class _Case:
         return not row.ends and row.outcome != OWN and not told and self._until - row.began_ms <= self._limit
 
     def link(self, row: ExecutionRow) -> str:
-        """The item to look at: the outcome if there is one, else the attempt."""
-        role, prefix = ("outcomes", OUTCOME_PREFIX) if row.outcome == OWN else ("attempts", ATTEMPT_PREFIX)
+        """The item to look at: its own outcome, else the intent's attempt, and where that is gone the intent's outcome."""
+        look = row.outcome == OWN or (row.attempt == NONE and row.outcome in (EARLIER, LATER))
+        role, prefix = ("outcomes", OUTCOME_PREFIX) if look else ("attempts", ATTEMPT_PREFIX)
         return self._links.item(self._tables.get(role, ""), partition_key(row.tenant, row.account), f"{prefix}{row.intent}")
 
     def problems(self, row: ExecutionRow) -> Iterator[_Problem]:
