@@ -28,8 +28,10 @@ class ExecutionCode(FindingCodes):
     )
     OUTCOME_MISSING = FindingCode(
         Verdict.FAIL,
-        "The ledger says that an execution ended, and its intent has no outcome, or only one that an execution after it wrote.",
-        "Look at who removed it, or why the recorder wrote the ledger without it: callers are told by the outcome how it ended.",
+        "The ledger says that an execution ended, and its intent has no outcome, or only one that an execution after it wrote, or"
+        " one from before the time that was read: then the intent was executed again without a replay.",
+        "Look at the intent's outcome. If there is none: who removed it, or why did the recorder write the ledger without it?"
+        " Callers are told by the outcome how it ended. If there is an older one: what delivered the approval again?",
     )
     ATTEMPT_MISSING = FindingCode(
         Verdict.FAIL,
