@@ -30,8 +30,8 @@ Breaching = tuple[bool | None, ...]
 """For each period, oldest first: its value breaches, does not, or (None) is missing."""
 
 
-@lru_cache(maxsize=4096)
-def evaluate_range(range_: Breaching, *, periods: int, to_alarm: int, treatment: str, low_samples: bool = False) -> str | None:
+@lru_cache(maxsize=4096)  # for which arguments by name would cost more than the rule
+def evaluate_range(range_: Breaching, periods: int, to_alarm: int, treatment: str, low_samples: bool = False) -> str | None:
     """The state that a range of periods gives an alarm, or None where it keeps the state that it has.
 
     Args:

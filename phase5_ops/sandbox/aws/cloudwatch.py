@@ -16,6 +16,7 @@ from types import FunctionType
 from typing import Any
 from unittest.mock import patch
 
+import orjson
 from moto.cloudwatch.exceptions import (
     CloudWatchException,
     InvalidParameterCombination,
@@ -205,7 +206,7 @@ class _Operations:
         if "json" not in self.headers.get("Content-Type", ""):
             return ActionResult(answer)
         # moto serializes value by value, which takes longer than computing them
-        return 200, {"Content-Type": "application/x-amz-json-1.0"}, json.dumps(answer, default=datetime.timestamp)
+        return 200, {"Content-Type": "application/x-amz-json-1.0"}, _json_of(answer)
 
     def get_metric_statistics(self: Any) -> ActionResult:
         params, state = self.params, _state(self.cloudwatch_backend)
@@ -403,6 +404,11 @@ def _with_fault(result: MetricDataResult, query: str) -> MetricDataResult:
     return replace(
         result, stamps=(), values=(), status=status, messages=[{"Code": status, "Value": f"{status}: no data returned"}]
     )
+
+
+def _json_of(answer: Mapping[str, Any]) -> str:
+    """An answer as JSON, with times as epoch seconds."""
+    return orjson.dumps(answer, default=datetime.timestamp, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
 
 
 def _messages(params: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -21,6 +21,7 @@ from typing import Any
 from unittest.mock import patch
 from urllib.parse import urlparse, urlsplit
 
+import orjson
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.utils import parse_to_aware_datetime
@@ -219,7 +220,7 @@ def _serialized(self: DynamoHandler, action_result: ActionResult) -> Any:  # noq
     if self._get_action() not in _WRITTEN_PLAINLY or not isinstance(content, dict):
         return _serialize_by_description(self, ActionResult(dynamo_to_dict(content)))
     said = {name: _plain(value) for name, value in content.items() if value is not None}
-    return 200, {"Content-Type": _JSON, **self.response_headers}, json.dumps(said)
+    return 200, {"Content-Type": _JSON, **self.response_headers}, orjson.dumps(said).decode()
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - a part of an answer

@@ -3,19 +3,60 @@
 werkzeug ends each connection after one answer, since an application may leave a body unread, and looks for what is left of it.
 Here every application reads the whole body before it answers, so that a client may ask again over the same connection, as it
 may ask AWS: opening one costs more than most answers.
+
+Python's server reads headers as those of mail, which takes longer than most answers, too. The head of an ordinary request is read
+here; whatever is not ordinary, which probes send on purpose, is left to Python.
 """
 
+import re
 import traceback
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
+from http.client import HTTPMessage
 
 from werkzeug.serving import WSGIRequestHandler
+
+_REQUEST = re.compile(rb"([A-Z]+) (/(?!/)[!-~]*|/) (HTTP/1\.1)\r\n")
+_HEADER = re.compile(r"([A-Za-z0-9-]+): ?([!-~]|[!-~][ -~]*[!-~])")
+_MOST_HEADERS = 100  # that Python's server takes
+#: Headers for which the server itself does something.
+_MEANT_FOR_THE_SERVER = frozenset({"connection", "expect"})
 
 
 class KeptOpenHandler(WSGIRequestHandler):  # type: ignore[misc]  # werkzeug is not followed
     """Answers one request after the other. It writes no log, since requests carry tokens; what an application raises is shown."""
 
     disable_nagle_algorithm = True  # head and body are two writes; the second would wait until the first is acknowledged
+
+    def parse_request(self) -> bool:
+        """Reads the head of a request; False where it was answered that it is none."""
+        request = _REQUEST.fullmatch(self.raw_requestline)
+        headers = self._ordinary_headers() if request else None
+        if request is None or headers is None:
+            answerable: bool = super().parse_request()
+            return answerable
+        self.command, self.path, self.request_version = (part.decode("ascii") for part in request.groups())
+        self.requestline = self.raw_requestline.decode("ascii").rstrip("\r\n")
+        self.headers, self.close_connection = headers, self.protocol_version < "HTTP/1.1"
+        return True
+
+    def _ordinary_headers(self) -> HTTPMessage | None:
+        """The headers that come next, taken from what is there to read; None, and nothing taken, where they are not ordinary."""
+        head, end, _ = self.rfile.peek().partition(b"\r\n\r\n")
+        lines = head.decode("latin-1").split("\r\n")
+        if not end or len(lines) > _MOST_HEADERS:
+            return None
+        found = HTTPMessage()
+        for line in lines:
+            header = _HEADER.fullmatch(line)
+            if header is None or header[1].lower() in _MEANT_FOR_THE_SERVER:
+                return None
+            found.set_raw(header[1], header[2])
+        self.rfile.read(len(head) + len(end))
+        return found
+
+    def log_request(self, *_: object) -> None:
+        """Nothing."""
 
     def run_wsgi(self) -> None:
         """Answers one request."""

@@ -3,13 +3,18 @@
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
+from io import BufferedReader, BytesIO
+from types import SimpleNamespace
 
 import pytest
-from werkzeug.serving import make_server
+from hypothesis import example, given
+from hypothesis import strategies as st
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from phase5_ops.sandbox.aws.kept_open import KeptOpenHandler
 
 pytestmark = pytest.mark.over_sockets
+SERVER = SimpleNamespace(_server_version="sandbox", log=lambda *_: None)
 
 
 def app(environ, start_response):
@@ -58,3 +63,45 @@ def test_what_an_application_raises_is_an_answer_and_is_shown(connection, capfd)
     assert asked(connection, "/raises") == (500, "", True)
     assert "ValueError: as it was asked to" in capfd.readouterr().err
     assert asked(connection, "/one") == (200, "/one ", False)
+
+
+def read(handler: type[WSGIRequestHandler], sent: bytes) -> tuple[object, ...]:
+    """What a handler makes of a request: whether it is one, its parts, what is left to read, and what was answered."""
+    reading = handler.__new__(handler)
+    reading.rfile, reading.wfile = BufferedReader(BytesIO(sent)), BytesIO()
+    reading.protocol_version, reading.client_address, reading.server = "HTTP/1.1", ("127.0.0.1", 1), SERVER
+    reading.log = lambda *_: None
+    reading.raw_requestline = reading.rfile.readline()
+    taken = reading.parse_request()
+    if not taken:
+        return (taken,)
+    request = (reading.command, reading.path, reading.request_version, reading.requestline, reading.close_connection)
+    return (taken, *request, reading.headers.items(), reading.rfile.read())
+
+
+HEADERS = st.tuples(
+    st.sampled_from(["Host", "X-Two", "x_y", "Connection", "Content-Length", "Bad Name", "", "Ä", " Folded", "Authorization"])
+    | st.text(max_size=8),
+    st.sampled_from([": ", ":", ":  ", " : ", ""]),
+    st.sampled_from(["a", "close", "keep-alive", "a b", " a", "a ", "", "ä", "a\tb", "0", '(c); d="e"']) | st.text(max_size=8),
+    st.sampled_from(["\r\n", "\r\n", "\r\n", "\n", "\r\n\t"]),
+)
+
+
+@given(
+    st.sampled_from(
+        ["GET / HTTP/1.1", "POST /a?b=%20 HTTP/1.1", "GET //host/a HTTP/1.1", "GET /a HTTP/1.0", "get / HTTP/1.1", "GET /"]
+    )
+    | st.text(max_size=12),
+    st.sampled_from(["\r\n", "\n"]),
+    st.lists(HEADERS, max_size=4),
+    st.sampled_from(["\r\n", "\n", ""]),
+)
+@example("GET / HTTP/1.1", "\r\n", [("Host", ": ", "a", "\r\n"), ("Host", ": ", "b", "\r\n")], "\r\n")
+@example("GET / HTTP/1.1", "\r\n", [("X", ": ", "y", "\r\n")] * 101, "\r\n")
+@example("GET / HTTP/1.1", "\r\n", [("X", ": ", "y" * 9000, "\r\n")], "\r\n")
+@example("GET / HTTP/1.1", "\r\n", [], "\r\n")
+def test_every_request_is_read_as_pythons_own_server_reads_it(request_line, end, headers, last):
+    text = request_line + end + "".join("".join(header) for header in headers) + last + "body\r\n\r\nof it"
+    sent = text.encode("utf-8", "surrogatepass")
+    assert read(KeptOpenHandler, sent) == read(WSGIRequestHandler, sent)

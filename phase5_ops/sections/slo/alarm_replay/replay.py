@@ -168,7 +168,7 @@ class _Replaying:
         def evaluated() -> Iterator[tuple[int, str | None]]:
             state: str | None = None
             for last, lines in self._ranges(starts, few):
-                low_samples = not few.isdisjoint(starts[last - self._looked_at + 1 : last + 1])
+                low_samples = bool(few) and not few.isdisjoint(starts[last - self._looked_at + 1 : last + 1])
                 state = self._state(low_samples, lines) or state
                 yield starts[last] + starts.step, state
 
@@ -202,11 +202,12 @@ class _Replaying:
 
     def _state(self, low_samples: bool, lines: Sequence[Breaching]) -> str | None:
         """The state that an evaluation gives; None where it keeps the one before."""
-        return state_of_series(self._state_of(line, low_samples=low_samples) for line in lines)
+        if len(lines) == 1:
+            return self._state_of(lines[0], low_samples)
+        return state_of_series([self._state_of(line, low_samples) for line in lines])
 
-    def _state_of(self, line: Breaching, *, low_samples: bool = False) -> str | None:
-        rule = {"periods": self._n, "to_alarm": self._m, "low_samples": low_samples}
-        return evaluate_range(line, treatment=self._spec.treat_missing, **rule)
+    def _state_of(self, line: Breaching, low_samples: bool = False) -> str | None:
+        return evaluate_range(line, self._n, self._m, self._spec.treat_missing, low_samples)
 
     def _ranges(self, starts: range, few: Collection[int]) -> Iterator[tuple[int, list[Breaching]]]:
         """For each evaluation the number of its newest period, and the range of periods of each time series.
