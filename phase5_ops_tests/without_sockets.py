@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPMessage, RemoteDisconnected
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -67,7 +67,7 @@ class _Answering(KeptOpenHandler):
 
     def answer_to(self, written: bytes) -> HTTPResponse:
         """The answer to a request as it is written on a connection."""
-        self.rfile = BytesIO(written)
+        self.rfile = BufferedReader(BytesIO(written))
         self.raw_requestline = self.rfile.readline()
         if self.parse_request():
             self.run_wsgi()

@@ -68,16 +68,14 @@ WHY = ("reason", "change_reason", "justification")
 #: Attributes of the ledger's envelope that name who, where `data` does not.
 ENVELOPE_WHO = ("userId", "agentId")
 
-#: The attributes of the tables' items that are needed.
-AUTONOMY_ATTRIBUTES = (
+#: The attributes of the tables' items that are needed; one table may hold both kinds of item.
+ATTRIBUTES = (
     "pk",
     "sk",
     "updated_at",
     "updated_by",
-    *VALUES[ConfigurationKind.MODE],
-    *VALUES[ConfigurationKind.ALLOWLIST],
+    *(name for kind in (ConfigurationKind.MODE, ConfigurationKind.ALLOWLIST, ConfigurationKind.BUDGET) for name in VALUES[kind]),
 )
-BUDGET_ATTRIBUTES = ("pk", "sk", "updated_at", "updated_by", *VALUES[ConfigurationKind.BUDGET])
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +268,8 @@ def parse_change_entry(item: Mapping[str, Any], events: frozenset[str], toleranc
     at, stamp = required(moment(item, "timestamp"), "timestamp"), required(text(item, "timestamp"), "timestamp")
     if (otherwise := other_time(stamp, sk, tolerance)) is not None:
         raise AttributeProblem("timestamp", f"{stamp}, but {otherwise}")
+    if (entry_id := text(item, "entryId")) is not None and not sk.endswith(f"#{entry_id}"):
+        raise AttributeProblem("entryId", f"expected the one of the sort key, found {shown(entry_id)}")
     data = plain(item["data"]) if "data" in item else None
     if not isinstance(data, Mapping):
         raise AttributeProblem("data", "missing" if data is None else f"expected a map, found {shown(data)}")

@@ -18,12 +18,16 @@ _VARIATION_SELECTORS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0), range(0x
 _NO_VALUE = frozenset(
     {"undefined", "undef", "null", "nil", "nul", "none", "nan", "na", "void", "empty", "blank", "unset", "missing", "object"}
     | {"unknown", "unspecified", "unassigned", "anonymous", "anon", "nobody", "noone", "tbd", "tba", "todo", "fixme"}
-    | {"placeholder", "dummy", "true", "false", "no", "not", "reason"}
+    | {"placeholder", "dummy", "true", "false"}
 )
 #: Words that name a role anybody may have: with one of the above (`unknown user`) they add nothing.
 _ROLE = frozenset(
     {"user", "users", "username", "caller", "requester", "requestor", "requested", "by", "person", "name", "email", "id"}
-    | {"value", "string", "the", "a", "an", "account", "given", "provided", "specified", "stated", "available", "applicable"}
+    | {"value", "string", "the", "a", "an"}
+)
+#: The same as a phrase; with any other word it may be a sentence that says something (`account not available`).
+_NO_REASON = re.compile(
+    "reason|(no|not|none|unknown|undefined)( (reason|value|comment))?( (given|provided|specified|stated|available|applicable))?"
 )
 _TEMPLATE = re.compile(r"\$\{.*?\}|\{\{.*?\}\}|<[^<>]*>|%\([^)]*\)s|%[sv]\b|\$\w+")
 _WORD = re.compile(r"[^\W_]+")
@@ -52,7 +56,11 @@ def _unseen(char: str) -> bool:
 def says_nothing(text: str | None) -> bool:
     """True for no text, a blank, signs without a letter or digit, an unfilled template, or only words for "no value"."""
     words = _words(text)
-    return not words or (not _NO_VALUE.isdisjoint(words) and all(word in _NO_VALUE or word in _ROLE for word in words))
+    return (
+        not words
+        or (not _NO_VALUE.isdisjoint(words) and all(word in _NO_VALUE or word in _ROLE for word in words))
+        or _NO_REASON.fullmatch(" ".join(words)) is not None
+    )
 
 
 @lru_cache(maxsize=65_536)
@@ -72,9 +80,8 @@ def names_nobody(text: str | None, nobody: frozenset[str] = frozenset()) -> bool
         local = re.split("[:/]", local)[-1]
     words = _words(local)
     known = {word for name in nobody for word in _words(name)}
-    return says_nothing(local) or (
-        not known.isdisjoint(words) and all(word in known or word in _NO_VALUE or word in _ROLE for word in words)
-    )
+    nobodys = known | _NO_VALUE | _ROLE | {"account"}
+    return says_nothing(local) or (not known.isdisjoint(words) and nobodys.issuperset(words))
 
 
 def _words(text: str | None) -> list[str]:

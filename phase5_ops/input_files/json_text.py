@@ -19,9 +19,11 @@ def json_value(
         fractions: makes a number of its text, where it has a fraction or an exponent; default: a float.
 
     Raises:
-        ValueError: it is not JSON, or nested deeper than Python's own parser can follow.
+        ValueError: it is not JSON, nested deeper than Python's own parser can follow, or a number is none for `fractions`.
     """
     try:
         return json.loads(text, object_pairs_hook=pairs, parse_float=fractions)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
+    except ArithmeticError as error:
+        raise ValueError("it has a number that is too large") from error

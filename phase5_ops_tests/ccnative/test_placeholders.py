@@ -43,6 +43,7 @@ NOTHING = [
     "00000000-0000-0000-0000-000000000000",
     "TBD",
 ]
+NO_REASON = ["no reason", "Reason", "none given", "not specified", "No reason provided", "unknown reason", "not available"]
 SOMETHING = [
     "ops",
     "a",
@@ -64,6 +65,26 @@ SOMETHING = [
 def test_what_says_nothing(text):
     assert says_nothing(text)
     assert names_nobody(text)
+
+
+@pytest.mark.parametrize("text", NO_REASON)
+def test_what_gives_no_reason(text):
+    assert says_nothing(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "account not available",
+        "No account",
+        "user account missing",
+        "Account unknown",
+        "email not provided",
+        "not requested by user",
+    ],
+)
+def test_a_reason_that_is_a_sentence_of_such_words_says_something(text):
+    assert not says_nothing(text)
 
 
 @pytest.mark.parametrize("text", ["undefined@acme.example", "null@null", "@acme.example", "anonymous", "unknown@x"])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from phase5_ops.aws.tables import scan_items_once, scan_pages
-from phase5_ops.ccnative.configuration_changes import AUTONOMY_ATTRIBUTES, BUDGET_ATTRIBUTES, ConfigurationRecords
+from phase5_ops.ccnative.configuration_changes import ATTRIBUTES, ConfigurationRecords
 from phase5_ops.context import RunContext
 from phase5_ops.reads import Read
 
@@ -32,11 +32,8 @@ def read_configuration(run: RunContext) -> tuple[ConfigurationRecords, list[Read
         return kept
     tables, records = run.settings.tables, ConfigurationRecords()
     reads = [
-        scan_pages(run.reader, name, lambda items, name=name: records.add(items, name), attributes=attributes)  # type: ignore[misc]
-        for name, attributes in (
-            (tables.autonomy_config, AUTONOMY_ATTRIBUTES),
-            (tables.autonomy_budget_state, BUDGET_ATTRIBUTES),
-        )
+        scan_pages(run.reader, name, lambda items, name=name: records.add(items, name), attributes=ATTRIBUTES)  # type: ignore[misc]
+        for name in (tables.autonomy_config, tables.autonomy_budget_state)
     ]
     items, read = scan_items_once(run.reader, tables.tenants)
     records.add_tenants(items, tables.tenants)

@@ -89,6 +89,7 @@ def moved(span: timedelta, *, written: timedelta | None = None) -> Callable[[Ite
         moved(timedelta(), written=timedelta(days=3)),  # written when somebody asked for it
         moved(timedelta(), written=timedelta(seconds=-61)),
         lambda entry: entry.update(sk=entry["sk"].replace(":41.", ":45.")),
+        lambda entry: entry.update(entryId="entry-1795000000000-another"),
     ],
 )
 def test_an_entry_that_was_written_at_another_time_than_it_says_is_malformed(change):

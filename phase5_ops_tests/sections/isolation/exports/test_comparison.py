@@ -272,6 +272,12 @@ def test_a_number_is_read_to_its_last_digit():
         assert codes(judged(held([entry]), entries_of_export(file))) == found
 
 
+@pytest.mark.parametrize("number", ["1e9999999999999999999", "-1.5E-99999999999999999999", "0e99999999999999999999"])
+def test_a_number_beyond_any_is_no_export(number):
+    with pytest.raises(MalformedExport, match="too large"):
+        entries_of_export(json.dumps([exported(ENTRIES[0])]).replace('"attempt_count": 0', f'"attempt_count": {number}'))
+
+
 def test_sets_are_compared_by_what_they_hold():
     assert differing({"tags": {"NS": ["1", "2.0"]}}, {"tags": [2, 1]}) == []
     assert differing({"tags": {"SS": ["1", "2"]}}, {"tags": [1, 2]}) == ["tags"]
