@@ -283,7 +283,7 @@ class _Replayed:
         why = self.replay.problem or next((each.why for each in near if not each.known), "")
         if not why and any(overlaps(span, (breach.start, until)) for span in self.replay.kept):
             why = "it kept a state that it had before, and which is not known"
-        if not why and any(each.start in self._edges and each.start >= breach.start - self.looks_back for each in near):
+        if not why and any(each.start in self._edges and not self._about_another(each, breach, subject) for each in near):
             why = "it was in ALARM as what is known of it begins"
         if not why and not self.replay.timeline.knows(breach.start, min(until, self.end)):
             why = "the metrics of that time cannot be had by its period any more"

@@ -38,7 +38,7 @@ class Recording:
     """
 
     days: float = 2
-    fine_days: int = 30
+    fine_days: float = 30
     covered_days: int = 30
 
     values: dict[tuple[str, tuple[tuple[str, str], ...], str, int], dict[int, float]] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class Recording:
             replayed_range(NOW, self.covered_days), first=max(RANGE.first, NOW_S - round(self.days * 86_400)), fine_from=NOW_S
         )
         found = RecordedMetrics(range_, kept_since(range_, periods))
-        since = max(range_.first, NOW_S - self.fine_days * 86_400)
+        since = max(range_.first, NOW_S - round(self.fine_days * 86_400))
         found.fine = {metric: [(since, NOW_S)] for metric in (LATENCY, SUCCESS, ERROR)}
         for (metric, dimensions, stat, period), points in self.values.items():
             query = MetricQuery(MetricSet(metric, dimensions), stat, period, NOW - timedelta(days=30), NOW)

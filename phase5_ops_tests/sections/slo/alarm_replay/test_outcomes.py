@@ -172,3 +172,25 @@ def test_a_breach_that_passes_out_of_what_is_replayed_was_a_matter_of_earlier_ru
     assert of_errors(errors(Threshold=99.9), 5 * 60, begins=begins) == (
         {"breach_not_caught": "FAIL"} if begins == 47 * 60 else {}
     )
+
+
+def night_and_outage(known_from: int) -> Recording:
+    """For six hours each call fails, too few to be judged; then more calls come. Tenants' sets are known from so long ago on."""
+    recording = Recording(fine_days=known_from / (24 * 60)).calls(range(48 * 60, OUTAGE + 360, -5))
+    recording.calls(range(OUTAGE + 360, OUTAGE, -15), good=0, failed=1)
+    return recording.calls(range(OUTAGE, OUTAGE - 120, -5), good=10, failed=40)
+
+
+@pytest.mark.parametrize(
+    ("alarm", "known_from", "expected"),
+    [
+        (errors(), 48 * 60, {}),
+        (errors(), OUTAGE + 8 * 60, {}),
+        (errors(), OUTAGE + 3 * 60, {"breach_not_replayed": "INCONCLUSIVE"}),
+        (errors(), OUTAGE + 60, {"breach_not_replayed": "INCONCLUSIVE"}),
+        (errors(), OUTAGE + 10, {"breach_not_replayed": "INCONCLUSIVE"}),
+        (errors(Threshold=-1), OUTAGE + 8 * 60, {"breach_not_caught": "FAIL"}),
+    ],
+)
+def test_what_an_alarm_that_fires_as_what_is_known_begins_may_have_begun_for_is_not_known(alarm, known_from, expected):
+    assert codes(judge(table(night_and_outage(known_from), alarm))) == expected
