@@ -257,6 +257,9 @@ class _MotoHandler(KeptOpenHandler, MotoRequestHandler):  # type: ignore[misc]  
     """Reads headers as moto does, and keeps connections open."""
 
 
+_LOOKS_FOR_ITS_END_SECONDS = 0.02
+
+
 class FaultableMotoServer(ThreadedMotoServer):  # type: ignore[misc]  # moto is not typed
     """moto's threaded server with faults in front of it.
 
@@ -276,7 +279,7 @@ class FaultableMotoServer(ThreadedMotoServer):  # type: ignore[misc]  # moto is 
         app = wrap(served_directly(DomainDispatcherApplication(create_backend_app)), self._faults, before)
         self._server = make_server(self._ip_address, self._port, app, True, request_handler=_MotoHandler)
         self._server_ready_event.set()
-        self._server.serve_forever()
+        self._server.serve_forever(poll_interval=_LOOKS_FOR_ITS_END_SECONDS)
 
     @property
     def endpoint(self) -> str:
