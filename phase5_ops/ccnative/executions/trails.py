@@ -50,7 +50,8 @@ class Trail:
     Attributes:
         tenant, account, intent: whose execution it is, by the entry that was read first.
         starts, executed, failed: how many EXECUTION_STARTED, ACTION_EXECUTED and ACTION_FAILED there are.
-        started, ended: the last start, and the first end.
+        started, ended: the first start, and the first end.
+        started_last: the last start, which is the first where there is but one.
         start_count, end_count: the attempt's number, as start and end have it; None where an entry has none.
         reported: the tool ran, and reported how it ended: an end with a status.
         refused: an end without status says that the call was refused, or that something else failed; None where it does not say.
@@ -71,6 +72,7 @@ class Trail:
         "reported",
         "start_count",
         "started",
+        "started_last",
         "starts",
         "tenant",
     )
@@ -79,6 +81,7 @@ class Trail:
         self.tenant, self.account, self.intent = intern(tenant), intern(account), intent
         self.starts = self.executed = self.failed = 0
         self.started: int | None = None
+        self.started_last: int | None = None
         self.ended: int | None = None
         self.start_count: int | None = None
         self.end_count: int | None = None
@@ -93,7 +96,7 @@ class Trail:
 
     @property
     def first(self) -> int | None:
-        """When it is known from: its start, else its end; None where only a replay's start was read."""
+        """When it is known from: its first start, else its end; None where only a replay's start was read."""
         return self.started if self.started is not None else self.ended
 
     @property
@@ -160,8 +163,10 @@ class ExecutionTrails:
             trail.replayed = True
         elif event == EXECUTION_STARTED:
             trail.starts += 1
-            if trail.started is None or at > trail.started:
+            if trail.started is None or at < trail.started:
                 trail.started, trail.start_count = at, count
+            if trail.started_last is None or at > trail.started_last:
+                trail.started_last = at
         else:
             self._end(trail, event, at, status=status, count=count, refused=refused)
 

@@ -95,7 +95,7 @@ class ExecutionFacts:
         window: {from, until}: executions that began from then to then are judged, ISO-8601; `read_from`: of the ledger.
         executions: how many there are in the window, test tenants left out; `whole`: those of them that are plainly whole.
         further_rows: rows that were not kept.
-        test_executions: those of the test tenants; `young`: those that began after the window.
+        test_executions: those of the test tenants; `young`: those that began or ended after the window, and did not start twice.
         outcomes, attempts: how many items were read.
         malformed: the first records that are not as the platform writes them; `malformed_count`: how many there are.
         read_by: how the ledger was read, in words.
@@ -204,11 +204,11 @@ def execution_outcomes(
     for trace, trail in _executions(records):
         key = trail.key
         began = _began(trail, trace, key, records)
-        if began is None or began < span.start:
+        if began is None or max(began, trail.started_last or 0) < span.start:
             continue
         if trail.tenant in test_tenants and not making.names_others(trace, trail):
             counts["test"] += 1
-        elif max(began, *_ends(trail, trace, records.outcome_of(key))) > span.until:
+        elif trail.starts <= 1 and max(began, *_ends(trail, trace, records.outcome_of(key))) > span.until:
             counts["young"] += 1
         else:
             counts["executions"] += 1

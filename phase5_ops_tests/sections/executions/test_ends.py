@@ -364,6 +364,16 @@ def test_a_start_dated_before_the_window_hides_no_execution_of_it():
     assert codes(Platform.of(stuck, Execution(2)).ends()) == ["execution_left_nothing", "execution_started_twice"]
 
 
+@pytest.mark.parametrize("ago", [timedelta(hours=2), timedelta(minutes=10), timedelta(seconds=30)])
+def test_a_later_start_hides_no_execution_that_left_nothing(ago):
+    """Not one of the moment in which the run began, either: what started twice is never too young to be judged."""
+    stuck = started_and("start", ago=timedelta(hours=3))
+    stuck.more = [dated(again(stuck.start), NOW - ago)]
+    found = Platform.of(stuck, Execution(2)).ends()
+    assert codes(found) == ["execution_left_nothing", "execution_started_twice"]
+    assert found.facts["young_executions_left_out"] == 0
+
+
 @pytest.mark.parametrize("status", ["RUNNING", "CANCELLED", "failed", ""])
 def test_a_failure_whose_status_is_another_is_found(status):
     failed = Execution(1, status="FAILED")
