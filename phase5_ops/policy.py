@@ -713,10 +713,12 @@ class ExecutionPolicy(Policy):
     )
     max_unmeasured_share: Less[Share] = Field(
         0.001,
-        description="share of a tool's executions that may have no data point: a failed PutMetricData is only logged",
+        description="share of a tool's executions whose data point may be lost: a failed PutMetricData is only logged",
     )
     max_hidden_failure_share: Less[Share] = Field(
-        0, description="share of a tool's executions that may report a failure which the metrics do not count as an error"
+        0,
+        description="share of a tool's executions that may report a failure which the metrics do not count as an error, "
+        "beside those whose data point may be lost",
     )
     max_refused_share: Less[Share] = Field(
         0.01, description="share of executions that open breakers may refuse before it is FAIL: the SLO's own share of errors"

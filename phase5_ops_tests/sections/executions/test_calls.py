@@ -264,6 +264,42 @@ def test_a_lost_data_point_in_a_thousand_is_within_what_may_differ():
     assert codes(platform.measures()) == ["execution_not_measured"]
 
 
+def hiding(hidden: int, *, of: int, unmeasured: int = 0) -> Platform:
+    """Of thirty executions so many failed; in the place of so many of their errors stand calls of something else."""
+    failures = [Execution(100 + number, timedelta(hours=12, minutes=20 * number), status="FAILED") for number in range(of)]
+    platform = Platform.of(*failures, *(Execution(number, timedelta(minutes=20 + 20 * number)) for number in range(30 - of)))
+    for failure in failures[:hidden]:
+        del platform.errors[NOTE, failure.measured_at]
+        platform.calls[NOTE, failure.measured_at] += 1
+    for lost in platform.executions[of : of + unmeasured]:
+        del platform.calls[NOTE, lost.measured_at]
+    platform.policy = ExecutionPolicy(max_unmeasured_share=0.1)
+    return platform
+
+
+@pytest.mark.parametrize(("hidden", "of", "unmeasured"), [(1, 3, 0), (3, 7, 0), (2, 7, 1), (0, 1, 3)])
+def test_lost_failures_beside_calls_of_something_else_are_of_what_may_be_lost(hidden, of, unmeasured):
+    found = hiding(hidden, of=of, unmeasured=unmeasured).measures()
+    assert (found.verdict, found.facts["failures_measured_as_success"]) == (Verdict.PASS, hidden)
+    assert found.facts["executions_not_measured"] == unmeasured
+
+
+@pytest.mark.parametrize(
+    ("hidden", "of", "unmeasured"),
+    [
+        pytest.param(1, 1, 0, id="the only failure, as where none is ever counted"),
+        pytest.param(3, 3, 0, id="no failure is an error"),
+        pytest.param(1, 2, 0, id="not more are errors than not"),
+        pytest.param(4, 9, 0, id="more than may be lost"),
+        pytest.param(2, 7, 2, id="more than may be lost beside what was not measured"),
+    ],
+)
+def test_failures_that_were_not_lost_by_chance_are_hidden(hidden, of, unmeasured):
+    found = hiding(hidden, of=of, unmeasured=unmeasured).measures()
+    assert codes(found) == ["failure_measured_as_success"]
+    assert found.facts["failures_measured_as_success"] == hidden
+
+
 def test_test_tenants_demand_nothing():
     canary = Execution(1, tenant=TEST_TENANT)
     platform = Platform.of(canary, Execution(2, timedelta(hours=3)))

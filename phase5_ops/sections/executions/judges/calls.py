@@ -24,7 +24,7 @@ from phase5_ops.sections.executions.codes import CallCode
 from phase5_ops.sections.executions.demand import WINDOW_SECONDS, CallSpan
 from phase5_ops.sections.executions.evidence import Executions
 from phase5_ops.sections.executions.judges.ends import malformed_findings
-from phase5_ops.sections.executions.judges.matching import Matched, Spans, Windows, matched, matched_with_any
+from phase5_ops.sections.executions.judges.matching import Matched, Spans, Windows, matched
 from phase5_ops.verdict import EvidenceLink, Finding, Judgement, Verdict, conclude
 
 #: What findings are about that are about executions whose tool is named nowhere.
@@ -102,7 +102,7 @@ def judge_calls_measured(
             "executions_ended": table.facts.calls.ended,
             "executions_compared": compared,
             "executions_not_measured": unmeasured,
-            "failures_measured_as_success": sum(each.hidden for each in found.values()),
+            "failures_measured_as_success": sum(each.hidden.total() for each in found.values()),
             "executions_of_unknown_tool": table.facts.calls.tool_unknown,
             "executions_of_unnamed_tool": sum(span.calls for span in unnamed),
             "executions_refused": table.facts.calls.refused,
@@ -141,7 +141,7 @@ class _Metrics:
         }
         if unnamed and not self._coarse:
             all_calls, all_errors = (sum(each.values(), Windows()) for each in (self.calls, self._errors))
-            found[UNNAMED] = matched_with_any(*_spans(unnamed), list(found.values()), all_calls, all_errors)
+            found[UNNAMED] = matched(*_spans(unnamed), all_calls, all_errors, beside=list(found.values()))
         return found
 
 
@@ -169,13 +169,22 @@ def _of_tool(tool: str, found: Matched, policy: ExecutionPolicy, link: str) -> I
             seen=f"none for {found.unmeasured} of them, the first between {_first(found.missing, found.executions)}",
             link=link,
         )
-    if found.hidden > policy.max_hidden_failure_share * executions:
+    if found.hidden.total() > policy.max_hidden_failure_share * executions + _lost(found, policy):
         yield CallCode.FAILURE_MEASURED_AS_SUCCESS.at(
             tool,
             expected=f"{found.failures.total()} reported failures among the errors in the metrics",
-            seen=f"{found.hidden} of them are not, the first between {_first(found.no_error, found.failures)}",
+            seen=f"{found.hidden.total()} of them are not, the first between {_first(found.hidden, found.failures)}",
             link=link,
         )
+
+
+def _lost(found: Matched, policy: ExecutionPolicy) -> float:
+    """How many of the hidden failures may be data points that were lost, in whose place stands a call of something else.
+
+    What remains of those that may be lost, as long as more failures are errors than not: what is lost is lost by chance.
+    """
+    remaining = policy.max_unmeasured_share * found.executions.total() - found.unmeasured
+    return max(remaining, 0) if found.shown > found.hidden.total() else 0
 
 
 def _first(left: Spans, of: Spans) -> str:

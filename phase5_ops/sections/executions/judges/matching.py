@@ -1,7 +1,8 @@
 """Executions matched with measured calls, and their failures with measured errors: what is left over, however one matches. Pure.
 
 An execution is a span of five-minute windows, and takes one call of them. All is matched one to one: one call that was not
-measured excuses one failure that is no error, and not several. How many may be left over is for the judge to say.
+measured excuses one failure that is no error, and not several. Which executions and which failures are left over is mostly a
+choice, so that is chosen which excuses the most. How many may be left over is for the judge to say.
 """
 
 import heapq
@@ -21,14 +22,14 @@ class Matched:
         executions, failures: all of them, and those that reported a failure.
         missing: executions that no measured call can be.
         no_error: reported failures that no measured error can be.
-        excused: how many of these can be among the missing: what was not measured at all is no success in the metrics.
+        excused: those of these that are among the missing: what was not measured at all is no success in the metrics.
     """
 
     executions: Spans
     failures: Spans
     missing: Spans
     no_error: Spans
-    excused: int
+    excused: Spans
 
     @property
     def unmeasured(self) -> int:
@@ -36,35 +37,58 @@ class Matched:
         return self.missing.total()
 
     @property
-    def hidden(self) -> int:
-        """How many reported failures are successes in the metrics."""
-        return self.no_error.total() - self.excused
+    def hidden(self) -> Spans:
+        """The reported failures that are successes in the metrics."""
+        return self.no_error - self.excused
+
+    @property
+    def shown(self) -> int:
+        """How many reported failures are errors in the metrics."""
+        return self.failures.total() - self.no_error.total()
 
 
-def matched(executions: Spans, failures: Spans, calls: Windows, errors: Windows) -> Matched:
-    """One tool's executions, the failures among them, and its metrics."""
-    missing, no_error = unmatched(executions, calls), unmatched(failures, errors)
-    # As many as fewer are missing without them: then all the others can still be as many calls as before.
-    excused = missing.total() - unmatched(executions - no_error, calls).total() if missing and no_error else 0
+def matched(executions: Spans, failures: Spans, calls: Windows, errors: Windows, beside: Iterable[Matched] = ()) -> Matched:
+    """Executions, the failures among them, and the metrics.
+
+    Args:
+        executions: of one tool, or of tools that are not known.
+        failures: those of them that reported a failure.
+        calls: of the tool, or of all tools together.
+        errors: those of the calls that failed.
+        beside: what took some of these calls before, each tool's own executions: those that took a call go on taking one.
+    """
+    all_, all_failures = executions, failures
+    for tool in beside:
+        all_ = all_ + (tool.executions - tool.missing)
+        all_failures = all_failures + (tool.failures - tool.no_error)
+    excused = _excused(failures, (all_, calls), (all_failures, errors))
+    missing, no_error = excused + unmatched(all_ - excused, calls), excused + unmatched(all_failures - excused, errors)
     return Matched(executions, failures, missing, no_error, excused)
 
 
-def matched_with_any(executions: Spans, failures: Spans, tools: Iterable[Matched], calls: Windows, errors: Windows) -> Matched:
-    """Executions of any tool, matched with the calls of all tools that the executions of known tools leave.
+def _excused(failures: Spans, *matchings: tuple[Spans, Windows]) -> Spans:
+    """The failures that are left over in both matchings at once, of calls and of errors, while no more than before are in either.
 
-    Args:
-        executions: those whose tool is not known.
-        failures: those of them that reported a failure.
-        tools: of each tool, its own executions as they were matched: those that took a call go on taking one.
-        calls: of all tools together.
-        errors: of all tools together.
+    Those that end first are taken first, which in rare arrangements are fewer than could be; never more.
     """
-    known, known_failures = Spans(), Spans()
-    for tool in tools:
-        known += tool.executions - tool.missing
-        known_failures += tool.failures - tool.no_error
-    missing, no_error = unmatched(executions + known, calls), unmatched(failures + known_failures, errors)
-    return Matched(executions, failures, missing, no_error, min(missing.total(), no_error.total()))
+    before = [unmatched(spans, windows).total() for spans, windows in matchings]
+    excused = Spans()
+
+    def among(some: Spans) -> int:
+        """How many of these can be left over beside the excused: as many as fewer are without them."""
+        less = excused + some
+        return min(
+            left - excused.total() - unmatched(spans - less, windows).total()
+            for left, (spans, windows) in zip(before, matchings, strict=True)
+        )
+
+    most = among(failures) if all(before) else 0
+    for span in sorted(failures, key=lambda span: (span[1], span[0])):
+        if excused.total() == most:
+            break
+        if some := among(Spans({span: failures[span]})):
+            excused[span] = some
+    return excused
 
 
 def unmatched(spans: Spans, windows: Mapping[int, int]) -> Spans:
