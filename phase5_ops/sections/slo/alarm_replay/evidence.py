@@ -16,7 +16,7 @@ from phase5_ops.policy import SloPolicy
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sections.slo.alarm_replay.calls import METRICS_OF, Breach, missed_windows, signal_calls
 from phase5_ops.sections.slo.alarm_replay.notified import Firing, Notifying
-from phase5_ops.sections.slo.alarm_replay.plan import Watching
+from phase5_ops.sections.slo.alarm_replay.plan import TOLD_EARLY, Watching
 from phase5_ops.sections.slo.alarm_replay.recorded_metrics import RecordedMetrics
 from phase5_ops.sections.slo.alarm_replay.recorded_states import Differences, Recorded, differences
 from phase5_ops.sections.slo.alarm_replay.replay import ReplayedStates, replay
@@ -230,6 +230,15 @@ class _Replayed:
         return {subject: merged(spans, self.looks_back) for subject, spans in self.missed.items()}
 
     @cached_property
+    def _in_alarm(self) -> list[Span]:
+        """When it is in ALARM, also where it leaves that for no longer than it looks at."""
+        return merged(self.replay.timeline.firing, self.looks_back)
+
+    def _since(self, firing: Firing) -> int:
+        """Since when it has been in ALARM, out of it for no longer than it looks at."""
+        return next(start for start, end in self._in_alarm if start <= firing.start < end)
+
+    @cached_property
     def _edges(self) -> set[int]:
         """When what is known of it begins: if it is in ALARM then, since when is not known."""
         return {first for first, _ in self.replay.timeline.known}
@@ -270,7 +279,7 @@ class _Replayed:
             if each.told is not None
             and each.told <= self.end
             and each.told < until
-            and each.start not in self._edges
+            and not self._begun_unseen(each, breach)
             and not self._about_another(each, breach, subject)
         ]
         if told:
@@ -283,7 +292,7 @@ class _Replayed:
         why = self.replay.problem or next((each.why for each in near if not each.known), "")
         if not why and any(overlaps(span, (breach.start, until)) for span in self.replay.kept):
             why = "it kept a state that it had before, and which is not known"
-        if not why and any(each.start in self._edges and not self._about_another(each, breach, subject) for each in near):
+        if not why and any(self._begun_unseen(each, breach) and not self._about_another(each, breach, subject) for each in near):
             why = "it was in ALARM as what is known of it begins"
         if not why and not self.replay.timeline.knows(breach.start, min(until, self.end)):
             why = "the metrics of that time cannot be had by its period any more"
@@ -305,6 +314,11 @@ class _Replayed:
         alarming = period * (self.row.datapoints_to_alarm or 0)
         return period > FIVE_MINUTES and lasts + FIVE_MINUTES < alarming + period < lasts + 3 * period
 
+    def _begun_unseen(self, firing: Firing, breach: Breach) -> bool:
+        """Whether a time in ALARM begins where what is known begins; one before a breach may be part of a longer one."""
+        before = firing.start < breach.start - self.looks_back
+        return (self._since(firing) if before else firing.start) in self._edges
+
     def _begun_later(self, firing: Firing) -> int:
         """When CloudWatch's history has it go into ALARM, if that is later by more than the replay can know, a period."""
         begun = self.differences.begun.get(firing.start, firing.start)
@@ -313,8 +327,8 @@ class _Replayed:
     def _about_another(self, firing: Firing, breach: Breach, subject: Subject) -> str:
         """Why a time in ALARM tells nobody of a breach; empty where it does.
 
-        It began with the breach, or with another of the same tool from which on it stayed in ALARM. What it may have begun for
-        before the breach must have left the range that the alarm looks at, or the breach must be over by then.
+        It began with the breach, or with another of the same tool from which on it stayed in ALARM, or told of it early. What it
+        may have begun for before the breach must have left the range that the alarm looks at, or the breach must be over by then.
         """
         if firing.start > breach.start:  # at its very beginning nothing of it is recorded yet
             return "it goes into ALARM when it is over" if firing.start > breach.end + (self.row.period or 0) else ""
@@ -325,7 +339,11 @@ class _Replayed:
         began = firing.start - self.looks_back, firing.start + 1
         missed = self._missed_together[subject]
         stayed = any(overlaps(span, began) and overlaps(span, (breach.start, breach.end)) for span in missed)
-        return "" if stayed else "it was in ALARM long before"
+        return "" if stayed or self._told_early(firing, breach) else "it was in ALARM long before"
+
+    def _told_early(self, firing: Firing, breach: Breach) -> bool:
+        """Whether it is stricter than the SLO: in ALARM from some hours before a breach to its end, and for no other tool."""
+        return len(self.missed) == 1 and self._since(firing) >= breach.start - TOLD_EARLY and firing.end >= breach.end
 
 
 def _row(tool: str, signal: str, shown: list[dict[str, Any]], breaches: Sequence[Breach], alarm: _Replayed) -> AlarmReplay:

@@ -30,6 +30,9 @@ from phase5_ops.sections.slo.summary.plan import (
     kept_days,
 )
 
+TOLD_EARLY = 6 * HOUR
+"""So long before a breach the time in ALARM of an alarm that is stricter than the SLO may begin, and tell of it."""
+
 _ONE_READING = 24 * HOUR  # spans that are closer are read together: calls are dearer than data points
 _KEPT_LESS = HOUR  # of what CloudWatch keeps at a period, since it goes on while it is read
 
@@ -141,19 +144,23 @@ def spans_to_read(
     alarms: Iterable[Watching],
     policy: SloPolicy,
 ) -> dict[str, list[Span]]:
-    """For each signal, when sets with a tenant must be known by five minutes: around each hour in which a breach is possible."""
-    around = HOUR
+    """For each signal, when sets with a tenant must be known by five minutes: around each hour in which a breach is possible.
+
+    Before it as long as a time in ALARM that tells of it may last, and then what the alarm looks at as that begins.
+    """
+    after = HOUR
     for each in alarms:
         if each.spec is not None:
             looks_back = each.spec.period * ((each.row.evaluation_periods or 1) + EXTRA_PERIODS)
-            around = max(around, -(-looks_back // HOUR) * HOUR)
+            after = max(after, -(-looks_back // HOUR) * HOUR)
+    before = TOLD_EARLY + after + HOUR
     found = {}
     for signal in METRICS_OF:
         hours: list[Span] = []
         for sets in tools:
             fine = signal_calls(signal, [one for one in sets if not has_tenant(one)], recorded, policy)
             hours += possible_hours(signal, fine, hourly, [one for one in sets if has_tenant(one)], policy)
-        wide = ((max(start - around, recorded.range.first), min(end + around, recorded.range.fine_from)) for start, end in hours)
+        wide = ((max(start - before, recorded.range.first), min(end + after, recorded.range.fine_from)) for start, end in hours)
         found[signal] = merged(wide, _ONE_READING)
     return found
 

@@ -2,11 +2,25 @@
 
 import pytest
 
-from phase5_ops_tests.sections.slo.alarm_replay.support import OUTAGE, TENANT, WITHIN, Recording, ago, codes, judge, table
+from phase5_ops.cloudwatch.metric_query import MetricSet
+from phase5_ops.sections.slo.alarm_replay.plan import spans_to_read, watching
+from phase5_ops_tests.sections.slo.alarm_replay.support import (
+    NOW_S,
+    OUTAGE,
+    SLO,
+    TENANT,
+    WITHIN,
+    Recording,
+    ago,
+    codes,
+    judge,
+    table,
+)
 from phase5_ops_tests.sections.slo.alarms.alarm_platform import (
     BASE,
     NAMESPACE,
     errors,
+    evidence,
     insights,
     latency,
     math,
@@ -194,3 +208,78 @@ def night_and_outage(known_from: int) -> Recording:
 )
 def test_what_an_alarm_that_fires_as_what_is_known_begins_may_have_begun_for_is_not_known(alarm, known_from, expected):
     assert codes(judge(table(night_and_outage(known_from), alarm))) == expected
+
+
+def errors_before(spans) -> Recording:
+    """Of 1,000 calls seven fail, too few to miss the SLO, from and until so many minutes before an hour in which 40 do."""
+    recording = Recording().usual(1000)
+    for begin, end in spans:
+        recording.calls(range(OUTAGE + begin, OUTAGE + end, -5), good=993, failed=7)
+    return recording.calls(range(OUTAGE, OUTAGE - 60, -5), good=960, failed=40)
+
+
+STRICT, LONG_BEFORE = errors(Threshold=0.5), "it was in ALARM long before"
+
+
+@pytest.mark.parametrize(
+    ("alarm", "spans", "why"),
+    [
+        (STRICT, [(60, 0)], None),
+        (STRICT, [(360, 0)], None),  # it goes into ALARM ten minutes later
+        (STRICT, [(375, 0)], LONG_BEFORE),
+        (STRICT, [(24 * 60, 0)], LONG_BEFORE),
+        # out of ALARM for five minutes, or for half an hour
+        (STRICT, [(24 * 60, 120), (95, 0)], LONG_BEFORE),
+        (STRICT, [(24 * 60, 120), (70, 0)], None),
+        (STRICT, [(200, 120)], None),  # that was over; the breach itself comes then
+        (errors(), [(60, 0)], None),
+    ],
+)
+def test_an_alarm_that_is_stricter_than_the_slo_may_tell_of_a_breach_some_hours_before(alarm, spans, why):
+    findings = judge(table(errors_before(spans), latency(), alarm)).findings
+    assert [finding.seen.rpartition(": ")[2] for finding in findings if finding.code == "breach_not_caught"] == (
+        [] if why is None else [why]
+    )
+
+
+def test_what_an_alarm_was_in_alarm_for_early_must_last_to_the_breachs_end():
+    """It sees t1, whose few errors begin an hour before the two hours of t2's and end within them."""
+    for ends, expected in ((-90, {"breach_not_caught": "FAIL"}), (-120, {})):
+        recording = Recording().usual(1000)
+        for start in range(OUTAGE, OUTAGE - 120, -5):
+            recording.put("tool_error", OTHER_TENANT, "Sum", 300, {ago(start): 300.0})
+        for start in range(OUTAGE + 60, OUTAGE + ends, -5):
+            recording.put("tool_error", TENANT, "Sum", 300, {ago(start): 2.0})
+        assert codes(judge(table(recording, latency(), of_one_tenant()))) == expected
+
+
+def test_a_latency_alarm_that_is_stricter_than_the_slo_tells_early():
+    recording = Recording().usual(1000).calls(range(OUTAGE + 60, OUTAGE, -5), good=1000, p99=4500.0)
+    recording.calls(range(OUTAGE, OUTAGE - 60, -5), good=1000, late=50)
+    (row,) = [row for row in table(recording, latency(Threshold=4000.0), errors()).rows if row.signal == "latency"]
+    assert [(each["outcome"], each["late_seconds"]) for each in row.outcomes] == [("caught", 0)]
+
+
+@pytest.mark.parametrize("known_from", [OUTAGE + 5 * 60, OUTAGE + 150])
+def test_since_when_a_strict_alarm_has_been_in_alarm_must_be_known(known_from):
+    """It leaves ALARM for a moment, which says nothing of the time before."""
+    recording = errors_before([(24 * 60, 120), (95, 0)])
+    recording.fine_days = known_from / (24 * 60)
+    assert codes(judge(table(recording, latency(), STRICT))) == {"breach_not_replayed": "INCONCLUSIVE"}
+
+
+@pytest.mark.parametrize(("periods", "looked_at"), [(3, 25), (10, 60)])
+def test_what_is_read_where_a_breach_is_possible_shows_since_when_an_alarm_has_told_of_it(periods, looked_at):
+    recording, alarm = night_and_outage(known_from=0), errors(EvaluationPeriods=periods)
+    hourly: dict = {}
+    for (metric, dimensions, stat, _), points in recording.values.items():
+        for start, value in points.items():
+            held = hourly.setdefault((MetricSet(metric, dimensions), stat), {})
+            held[start // 3600 * 3600] = held.get(start // 3600 * 3600, 0) + value
+    alarms = watching(evidence(alarm).rows).values()
+    ((first, last),) = spans_to_read([recording.sets], hourly, recording.recorded(), alarms, SLO)["error"]
+    possible = ago(OUTAGE) // 3600 * 3600
+    assert first + 60 * looked_at < possible - 6 * 3600
+    assert last >= ago(OUTAGE - 120) + 60 * looked_at
+    recording.fine_days = (NOW_S - first) / 86_400
+    assert codes(judge(table(recording, alarm))) == {}
