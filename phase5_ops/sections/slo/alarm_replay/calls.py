@@ -1,11 +1,11 @@
 """The calls of a tool by five minutes: in which of them it missed its SLO, and in which hours that cannot be excluded. Pure.
 
 A window misses the SLO as `tool_slo_met` has it: of at least `min_window_samples` calls too many took too long, or failed. A
-breach is an unbroken row of such windows. One that is slow only by failed calls is a breach of errors alone.
+breach is an unbroken row of such windows. One that is slow only by failed calls is no latency breach, and breaks no row.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -30,10 +30,11 @@ METRICS_OF = {"latency": (LATENCY,), "error": (SUCCESS, ERROR)}
 
 @dataclass(frozen=True, slots=True, order=True)
 class Breach:
-    """Windows next to each other in which a tool missed its SLO.
+    """An unbroken row of windows in which a tool missed its SLO.
 
     Attributes:
         start, end: epoch seconds; `end` is not after the evaluation time.
+        seconds: of these windows; those in between that are slow only by failed calls count nowhere.
         worst: the largest share of bad calls of a window, 0-1.
         calls: in all windows.
         bad: of these, failed or too slow.
@@ -41,6 +42,7 @@ class Breach:
 
     start: int
     end: int
+    seconds: int
     worst: float
     calls: int
     bad: int
@@ -59,16 +61,40 @@ class SignalCalls:
         """Which windows miss the SLO; those with fewer than `least` calls are not judged."""
         return (self.calls >= max(least, 1)) & (self.bad > self.limit * self.calls + _ROUNDING)
 
-    def breaches(self, missed: Windows) -> list[Breach]:
-        """Windows that miss the SLO, those next to each other made one breach."""
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], missed.astype(np.int8), [0]])))
+    def breaches(self, missed: Windows, between: Windows | None = None) -> list[Breach]:
+        """Windows that miss the SLO, those next to each other made one breach, also where `between` is all that parts them."""
+        row = missed if between is None else missed | between
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(np.int8), [0]])))
         found = []
         for begin, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-            bad, calls = self.bad[begin:stop], self.calls[begin:stop]
-            start, end = (self.range.first + FIVE_MINUTES * slot for slot in (begin, stop))
-            worst = float((bad / calls).max())
-            found.append(Breach(start, min(end, self.range.end), worst, round(calls.sum()), round(bad.sum())))
+            of_row = (begin + np.flatnonzero(missed[begin:stop])).tolist()
+            if not of_row:
+                continue
+            first, after = of_row[0], of_row[-1] + 1
+            start, end = (self.range.first + FIVE_MINUTES * slot for slot in (first, after))
+            end = min(end, self.range.end)
+            seconds = end - start - FIVE_MINUTES * (after - first - len(of_row))
+            worst = float((self.bad[of_row] / self.calls[of_row]).max())
+            found.append(Breach(start, end, seconds, worst, round(self.calls[of_row].sum()), round(self.bad[of_row].sum())))
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class MissedWindows:
+    """Which windows of one tool as emitted miss the SLO.
+
+    Attributes:
+        of_signal: by signal, those that an alarm on it can be held to.
+        slow_by_failed: those that miss the latency SLO only by failed calls, as no alarm on a percentile can see.
+    """
+
+    of_signal: Mapping[str, Windows]
+    slow_by_failed: Windows
+
+    @property
+    def held_to_none(self) -> int:
+        """How many windows miss the SLO only by failed and slow calls together, so that no alarm of either signal can see it."""
+        return int((self.slow_by_failed & ~self.of_signal["error"]).sum())
 
 
 def signal_calls(signal: str, sets: Sequence[MetricSet], recorded: RecordedMetrics, policy: SloPolicy) -> SignalCalls:
@@ -84,11 +110,12 @@ def signal_calls(signal: str, sets: Sequence[MetricSet], recorded: RecordedMetri
 
 def missed_windows(
     sets: Sequence[MetricSet], calls: Mapping[str, SignalCalls], recorded: RecordedMetrics, policy: SloPolicy
-) -> dict[str, Windows]:
-    """Which windows of one tool as emitted miss the SLO, by signal; one that is slow only by failed calls counts as errors alone.
+) -> MissedWindows:
+    """Which windows of one tool as emitted miss the SLO, by whose alarm can see it.
 
     The latency of a failed call is in its tenant's set alone, where no alarm on a percentile can see it, since percentiles of
-    several sets do not add up: who is to hear of such a window is the error alarm.
+    several sets do not add up: who is to hear of failed calls is the error alarm, where they are too many. So as many slow calls
+    of tenants' sets as there were failed ones are left out of what a latency alarm is held to.
 
     Args:
         sets: of the tool as emitted.
@@ -97,11 +124,17 @@ def missed_windows(
         policy: the SLO.
     """
     missed = {signal: each.missed(policy.min_window_samples) for signal, each in calls.items()}
-    both = missed["latency"] & missed["error"]
-    if both.any():
-        succeeded = signal_calls("latency", [one for one in sets if not has_tenant(one)], recorded, policy)
-        missed["latency"] &= ~both | succeeded.missed(1)
-    return missed
+    slow, latency, failed = missed["latency"], calls["latency"], calls["error"].bad
+    slow_by_failed = np.zeros_like(slow)
+    if slow.any():
+        others = signal_calls("latency", [one for one in sets if not has_tenant(one)], recorded, policy)
+        succeeded = replace(
+            latency,
+            bad=latency.bad - np.minimum(failed, latency.bad - others.bad),
+            calls=latency.calls - np.minimum(failed, latency.calls - others.calls),
+        )
+        slow_by_failed = slow & ~succeeded.missed(1)
+    return MissedWindows(missed | {"latency": slow & ~slow_by_failed}, slow_by_failed)
 
 
 def possible_hours(

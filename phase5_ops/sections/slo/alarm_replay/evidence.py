@@ -1,7 +1,7 @@
 """The evidence table `alarm_replay`: the breaches of every tool and signal, and what each alarm would have done. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Any
@@ -44,7 +44,8 @@ class AlarmReplay:
     signal: Annotated[str, "latency, error"]
     breaches: Annotated[
         list[dict[str, Any]],
-        "times in which the tool missed its SLO: [{start, end, seconds, worst_share, calls, bad}]; shares 0-1",
+        "times in which the tool missed its SLO: [{start, end, seconds, worst_share, calls, bad}]; shares 0-1; windows in between"
+        " that are slow only by failed calls count nowhere",
         _JSON,
     ]
     alarm: Annotated[str | None, "its name"] = None
@@ -93,6 +94,7 @@ class ReplayFacts:
         hours_read_again: of metrics with a tenant, since a breach was possible in them.
         hours_not_read: of these, since they were too many.
         metrics_not_read: how many that would have been.
+        windows_held_to_none: windows of five minutes, of all tools, that miss the SLO only by failed and slow calls together.
     """
 
     start: str = ""
@@ -102,6 +104,7 @@ class ReplayFacts:
     hours_read_again: int = 0
     hours_not_read: int = 0
     metrics_not_read: int = 0
+    windows_held_to_none: int = 0
 
 
 ALARM_REPLAY = DeclaredTable(AlarmReplay, ReplayFacts)
@@ -156,7 +159,7 @@ def alarm_replay_table(
         {name: each.timeline for name, each in replays.items() if not each.problem},
         next(unread, None),
     )
-    missed = _missed(required_rows(slo_alarms), sets, recorded, policy)
+    missed, windows_held_to_none = _missed(required_rows(slo_alarms), sets, recorded, policy)
     by_subject: dict[Subject, list[SloAlarm]] = {subject: [] for subject in missed}
     watched: dict[str, list[Subject]] = {}
     for row in slo_alarms.rows:
@@ -183,6 +186,7 @@ def alarm_replay_table(
         rows += [_row(tool, signal, shown, breaches, done[filled(row.alarm)]) for row in watching]
         if not watching:
             rows.append(AlarmReplay(tool, signal, shown))
+    facts = replace(facts, windows_held_to_none=windows_held_to_none)
     return ALARM_REPLAY.gathered(rows, facts).with_reads(reads, observed_at)
 
 
@@ -381,24 +385,30 @@ def _adds_up(alarm: Watching) -> bool:
 
 def _missed(
     tools: Iterable[str], sets: Sequence[MetricSet], recorded: RecordedMetrics, policy: SloPolicy
-) -> dict[Subject, _Missed]:
-    """When each tool missed its SLO, by tool and signal; each name and connector that it is emitted under is judged alone."""
+) -> tuple[dict[Subject, _Missed], int]:
+    """When each tool missed its SLO, by tool and signal, and how many windows no alarm is held to.
+
+    Each name and connector that a tool is emitted under is judged alone.
+    """
     emitted: dict[str, list[list[MetricSet]]] = {}
     for (name, _), members in tools_as_emitted(sets).items():
         emitted.setdefault(canonical_tool(name), []).append(members)
     found: dict[Subject, _Missed] = {}
+    held_to_none = 0
     for tool in tools:
         of_tool = {signal: _Missed([], []) for signal in METRICS_OF}
         for members in emitted.get(tool, ()):
             calls = {signal: signal_calls(signal, members, recorded, policy) for signal in METRICS_OF}
-            for signal, missed in missed_windows(members, calls, recorded, policy).items():
-                of_tool[signal].breaches.extend(calls[signal].breaches(missed))
+            windows = missed_windows(members, calls, recorded, policy)
+            held_to_none += windows.held_to_none
+            for signal, missed in windows.of_signal.items():
+                of_tool[signal].breaches.extend(calls[signal].breaches(missed, windows.slow_by_failed))
                 few = calls[signal].breaches(calls[signal].missed(1))
                 of_tool[signal].however_few.extend((breach.start, breach.end) for breach in few)
         for signal, each in of_tool.items():
             begun_within = sorted(breach for breach in each.breaches if not _began_before(breach, recorded.range.first))
             found[tool, signal] = _Missed(begun_within, each.however_few)
-    return found
+    return found, held_to_none
 
 
 def _began_before(breach: Breach, first: int) -> bool:
@@ -410,7 +420,7 @@ def _shown(breach: Breach) -> dict[str, Any]:
     return {
         "start": iso_of(breach.start),
         "end": iso_of(breach.end),
-        "seconds": breach.end - breach.start,
+        "seconds": breach.seconds,
         "worst_share": breach.worst,
         "calls": breach.calls,
         "bad": breach.bad,

@@ -12,7 +12,7 @@ from phase5_ops.reads import read_findings
 from phase5_ops.sections.slo.alarm_replay.codes import ReplayCode
 from phase5_ops.sections.slo.alarm_replay.evidence import CAUGHT, NOT_KNOWN, AlarmReplay, AlarmReplays
 from phase5_ops.sections.slo.alarms.judge import OTHER_READS
-from phase5_ops.sections.slo.summary.plan import HISTORY_DAYS
+from phase5_ops.sections.slo.summary.plan import FIVE_MINUTES, HISTORY_DAYS, MINUTE
 from phase5_ops.text import first_few
 from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, Judgement, Verdict, conclude
 
@@ -27,7 +27,10 @@ IGNORED_READS = frozenset(OTHER_READS) - frozenset(METRIC_READS) - frozenset(_MU
 
 
 #: Facts that say what was not put to the test, for those who sign.
-NOT_TRIED_FACTS = {"days_not_covered": "days of the thirty, of which metrics that have been silent for two weeks are not known"}
+NOT_TRIED_FACTS = {
+    "days_not_covered": "days of the thirty, of which metrics that have been silent for two weeks are not known",
+    "minutes_held_to_none": "minutes in which a tool missed its SLO only by failed and slow calls together, as no alarm can see",
+}
 
 
 def judge_alarm_replay(table: AlarmReplays, *, policy: AlarmReplayPolicy, alarms: AlarmPolicy, links: ConsoleLinks) -> Judgement:
@@ -61,10 +64,12 @@ def judge_alarm_replay(table: AlarmReplays, *, policy: AlarmReplayPolicy, alarms
     firings = sum(len(row.firings) for row in by_alarm.values())
     untested = bool(by_alarm) and not breaches and not firings
     not_covered = _days_not_covered(table)
+    together = table.facts.windows_held_to_none * FIVE_MINUTES // MINUTE
     days = f"the {HISTORY_DAYS - not_covered} days of which all metrics are known" if not_covered else "thirty days"
+    missed = f"No tool missed its SLO in {days}" + (" where an alarm of one signal can see it" if together else "")
     return conclude(
         judged=len({tool for tool, _ in subjects}),
-        summary=f"No tool missed its SLO in {days}, and no alarm would have fired: nothing put the alarms to the test."
+        summary=f"{missed}, and no alarm would have fired: nothing put the alarms to the test."
         if untested
         else f"{caught} of {len(breaches)} breaches would have been told of by an alarm.",
         findings=findings,
@@ -79,6 +84,7 @@ def judge_alarm_replay(table: AlarmReplays, *, policy: AlarmReplayPolicy, alarms
             "alarms_compared_with_their_history": sum(row.compared_since is not None for row in by_alarm.values()),
             "nothing_put_to_the_test": untested,
             "days_not_covered": not_covered,
+            "minutes_held_to_none": together,
             "metrics_requested": table.facts.metrics_requested,
         },
         evidence=[EvidenceLink("CloudWatch alarms", links.alarms())],

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from phase5_ops.ccnative.metrics import ERROR
 from phase5_ops.cloudwatch.alarm_evaluation import EXTRA_PERIODS
 from phase5_ops.cloudwatch.metric_query import MetricQuery, MetricSet
 from phase5_ops.cloudwatch.statistics import StatisticKind
@@ -205,8 +206,9 @@ def second_queries(
 
 
 def fine_spans(spans: Mapping[str, Sequence[Span]]) -> dict[str, Sequence[Span]]:
-    """The spans of each signal as those of its metrics."""
-    return {metric: spans[signal] for signal, metrics in METRICS_OF.items() for metric in metrics}
+    """The spans of each signal as those of its metrics; errors are known wherever the latency of failed calls is."""
+    found = {metric: spans[signal] for signal, metrics in METRICS_OF.items() for metric in metrics}
+    return found | {ERROR: merged([*spans["error"], *spans["latency"]])}
 
 
 def sets_of(leaf: Leaf, sets: Iterable[MetricSet]) -> list[MetricSet]:

@@ -7,6 +7,7 @@ import pytest
 from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS
 from phase5_ops.cloudwatch.metric_query import MetricSet
 from phase5_ops.sections.slo.alarm_replay.calls import possible_hours, signal_calls
+from phase5_ops.sections.slo.alarm_replay.plan import fine_spans
 from phase5_ops.sections.slo.alarm_replay.recorded_metrics import has_tenant
 from phase5_ops.sections.slo.summary.plan import SAMPLES, SUM
 from phase5_ops_tests.sections.slo.alarm_replay.support import SLO, TENANT, WITHIN, Recording, ago
@@ -45,6 +46,11 @@ def test_a_call_is_late_beyond_the_threshold_and_few_calls_are_not_judged():
     assert breaches(Recording(1).calls([60], good=8, failed=1)) == []
     assert breaches(Recording(1).calls([60], good=8, failed=1), least=1) == [(60, 55, 1, 9)]
     assert breaches(Recording(1).calls([60], good=9, failed=1)) == [(60, 55, 1, 10)]
+
+
+def test_errors_are_known_wherever_the_latency_of_failed_calls_is():
+    found = fine_spans({"latency": [(0, 3600)], "error": [(3600, 7200)]})
+    assert found == {LATENCY: [(0, 3600)], SUCCESS: [(3600, 7200)], ERROR: [(0, 7200)]}
 
 
 COUNTS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3), st.integers(0, 12)), min_size=36, max_size=36)

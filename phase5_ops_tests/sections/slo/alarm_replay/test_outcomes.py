@@ -1,5 +1,7 @@
 """What tells of a breach and what does not: slow failures, times in ALARM for something else, and what cannot be known."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from phase5_ops.cloudwatch.metric_query import MetricSet
@@ -62,11 +64,67 @@ def test_a_failed_call_that_was_slow_is_a_matter_of_the_error_alarm(alarms, late
     assert sorted(finding.subject.split(": ")[1].split()[0] for finding in judgement.findings) == sorted(expected)
 
 
-def test_slow_calls_of_tenants_that_did_not_fail_are_held_to_the_latency_alarm():
+@pytest.mark.parametrize("failed", [0, 1])
+def test_slow_calls_of_tenants_that_did_not_fail_are_held_to_the_latency_alarm(failed):
     recording = Recording().usual()
     for start in range(OUTAGE, OUTAGE - 30, -5):
-        recording.put("tool_latency_ms", TENANT, "SampleCount", 300, {ago(start): 100})
+        recording.calls([start], failed=failed).put("tool_latency_ms", TENANT, "SampleCount", 300, {ago(start): 100})
     assert codes(judge(table(recording, latency(), errors()))) == {"breach_not_caught": "FAIL"}
+
+
+def by_both(windows: Iterable[tuple[int, int]]) -> Recording:
+    """Windows of five minutes: beside a thousand calls that succeed so many time out, and so many of the thousand are late."""
+    recording = Recording().usual(1000)
+    for number, (failed, late) in enumerate(windows):
+        start = OUTAGE - 5 * number
+        recording.calls([start], good=1000, failed=failed, late=late).put("tool_latency_ms", TENANT, WITHIN, 300, {ago(start): 0})
+    return recording
+
+
+@pytest.mark.parametrize(
+    ("failed", "late", "minutes", "breaches"), [(8, 5, 60, 0), (10, 5, 60, 0), (9, 2, 60, 0), (20, 5, 0, 1), (0, 9, 0, 0)]
+)
+def test_what_misses_the_slo_only_by_failed_and_slow_calls_together_is_shown_and_no_alarm_is_held_to_it(
+    failed, late, minutes, breaches
+):
+    judgement = judge(table(by_both([(failed, late)] * 12), latency(), errors()))
+    assert codes(judgement) == {}
+    assert (judgement.facts["minutes_held_to_none"], judgement.facts["breaches"]) == (minutes, breaches)
+    assert ("where an alarm of one signal can see it" in judgement.summary) is bool(minutes)
+
+
+def of_three(to_alarm: int):
+    return [latency(DatapointsToAlarm=to_alarm), errors(DatapointsToAlarm=to_alarm)]
+
+
+@pytest.mark.parametrize(
+    ("every", "to_alarm", "expected"),
+    [
+        (1, 3, []),
+        (2, 3, [("error", 90)]),
+        (3, 3, [("error", 60)]),
+        (3, 2, [("error", 60)]),
+        (4, 2, [("error", 45)]),
+        # the recommended alarm, which the remedy prints
+        (4, 1, []),
+        # in so few windows can the error alarm see it that they may lie within its own
+        (12, 3, []),
+        (36, 3, []),
+    ],
+)
+def test_windows_that_are_slow_only_by_failed_calls_break_no_breach(every, to_alarm, expected):
+    """Three hours, in which the timeouts of each so-manyth window alone miss the SLO."""
+    found = judge(table(by_both([(9 if number % every else 12, 9) for number in range(36)]), *of_three(to_alarm)))
+    assert codes(found) == ({"breach_not_caught": "FAIL"} if expected else {})
+    seen = [(finding.subject.split(": ")[1].split()[0], int(finding.seen.split()[0])) for finding in found.findings]
+    assert seen == expected
+
+
+@pytest.mark.parametrize(("to_alarm", "expected"), [(3, {"breach_not_caught": "FAIL"}), (1, {})])
+def test_latency_that_is_missed_by_timeouts_and_slow_calls_by_turns_is_one_breach(to_alarm, expected):
+    judgement = judge(table(by_both([(0, 20), (20, 0)] * 18), *of_three(to_alarm)))
+    assert codes(judgement) == expected
+    assert [finding.seen.split(",")[0] for finding in judgement.findings] == ["90 min long"] * len(expected)
 
 
 OTHER_TENANT = {**BASE, "tenant_id": "t2"}
