@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import create_loader
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 from botocore.parsers import JSONParser, ResponseParser, ResponseParserFactory
-from botocore.session import get_session
+from botocore.session import Session, get_session
 from botocore.useragent import UserAgentString
 from botocore.utils import parse_timestamp
 
@@ -75,15 +75,20 @@ def new_session(access: AwsAccess = _AS_THEMSELVES, reading: ReadingSettings | N
     Where `access` names a role, calls are made with its credentials. They are asked for at the first call, and again a quarter of
     an hour before they expire, so that a session may go on for as long as it likes; asking is bounded by `reading`.
     """
-    core = get_session()
-    core.register_component("data_loader", _DESCRIPTIONS)
+    core = bare_session()
     region = configured_region(access)
     if access.role_arn is not None:
         core._credentials = _Assumed(core, access, region, reading or ReadingSettings()).credentials
-    session = boto3.Session(botocore_session=core, region_name=region)
+    return boto3.Session(botocore_session=core, region_name=region)
+
+
+def bare_session() -> Session:
+    """A session of botocore's; the descriptions of services, which are read from files, are read once for the process."""
+    core = get_session()
+    core.register_component("data_loader", _DESCRIPTIONS)
     paths = _DESCRIPTIONS.search_paths
-    paths[:] = dict.fromkeys(paths)  # each session adds boto3's own folder once more
-    return session
+    paths[:] = dict.fromkeys(paths)  # each of boto3's sessions adds its own folder once more
+    return core
 
 
 class _Assumed:

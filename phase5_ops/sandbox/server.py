@@ -16,6 +16,7 @@ from typing import Self
 
 import boto3
 
+from phase5_ops.aws.sessions import bare_session
 from phase5_ops.sandbox.aws import cloudwatch as moto_cloudwatch
 from phase5_ops.sandbox.aws import cost_explorer
 from phase5_ops.sandbox.aws import dynamodb as moto_dynamodb
@@ -94,7 +95,8 @@ class Sandbox:
 
     def session(self) -> boto3.Session:
         """A boto3 session with the sandbox's credentials and region."""
-        return boto3.Session(CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"], region_name=self.region)
+        keys = CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"]
+        return boto3.Session(*keys, region_name=self.region, botocore_session=bare_session())
 
     def start(self) -> None:
         """Serves, and puts the scenario in.
