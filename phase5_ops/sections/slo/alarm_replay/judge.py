@@ -130,10 +130,11 @@ def _of_breaches(
     links: ConsoleLinks,
 ) -> Iterator[Finding]:
     """What the alarms of one tool and signal would have done about each breach."""
-    longest = min([row.window_seconds for row in watching if row.window_seconds] + [alarms.window_max_seconds])
     for breach in subject.breaches:
         about = f"{subject.tool}: {subject.signal} from {_at_minute(breach['start'])}"
         outcomes = [(row, _outcome(row, breach)) for row in watching]
+        windows = [row.window_seconds for row, outcome in outcomes if row.window_seconds and outcome["outcome"] != NOT_KNOWN]
+        longest = min([*windows, alarms.window_max_seconds])
         caught = [outcome["late_seconds"] for _, outcome in outcomes if outcome["outcome"] == CAUGHT]
         unknown = [f"{row.alarm}: {outcome['why']}" for row, outcome in outcomes if outcome["outcome"] == NOT_KNOWN]
         link = next((row.url for row in watching if row.url), None) or links.alarms()

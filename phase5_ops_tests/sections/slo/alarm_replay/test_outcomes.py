@@ -228,6 +228,28 @@ def test_what_is_not_known_of_a_breach_matters_where_an_alarm_can_be_held_to_it(
 
 
 @pytest.mark.parametrize(
+    ("other", "begins"),
+    [
+        (by_period(60, AlarmName="quick", EvaluationPeriods=5, DatapointsToAlarm=5), 20 * 24 * 60),
+        (errors(AlarmName="band", Threshold=None, ThresholdMetricId="band", EvaluationPeriods=1, DatapointsToAlarm=1), OUTAGE),
+    ],
+)
+def test_an_alarm_of_which_nothing_is_known_asks_no_more_of_the_others(other, begins):
+    """The recommended alarm looks at fifteen minutes, the other at five."""
+    for deaf in ({"Threshold": 99.9}, {}):
+        for lasts, expected in ((10, None), (20, "breach_not_replayed" if deaf else None)):
+            recording = Recording(30).calls(range(begins, begins - lasts, -5), failed=100)
+            found = codes(judge(table(recording, errors(DatapointsToAlarm=3, **deaf), other)))
+            assert set(found) - {"alarm_not_replayed"} == ({expected} if expected else set())
+
+
+def test_a_quicker_alarm_of_which_all_is_known_is_held_to_its_own_window():
+    quick = errors(AlarmName="quick", EvaluationPeriods=1, DatapointsToAlarm=1, Threshold=99.9)
+    recording = Recording().calls(range(OUTAGE, OUTAGE - 10, -5), failed=100)
+    assert codes(judge(table(recording, errors(DatapointsToAlarm=3), quick))) == {"breach_not_caught": "FAIL"}
+
+
+@pytest.mark.parametrize(
     ("begins", "lasts", "expected"),
     [
         (0, 5, {}),
