@@ -7,7 +7,7 @@ choice, so that is chosen which excuses the most. How many may be left over is f
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 Windows = Counter[int]  # start of a five-minute window, epoch seconds -> calls
@@ -82,12 +82,20 @@ def _excused(failures: Spans, *matchings: tuple[Spans, Windows]) -> Spans:
             for left, (spans, windows) in zip(before, matchings, strict=True)
         )
 
-    most = among(failures) if all(before) else 0
-    for span in sorted(failures, key=lambda span: (span[1], span[0])):
-        if excused.total() == most:
-            break
-        if some := among(Spans({span: failures[span]})):
-            excused[span] = some
+    def take(spans: Sequence[tuple[int, int]]) -> None:
+        """Excuses as many of these as can be, the first ones first; parts of which none can be are not looked into."""
+        some = among(Spans({span: failures[span] for span in spans}))
+        if not some:
+            return
+        if len(spans) == 1:
+            excused[spans[0]] = some
+            return
+        half = len(spans) // 2
+        take(spans[:half])
+        take(spans[half:])
+
+    if all(before):
+        take(sorted(failures, key=lambda span: (span[1], span[0])))
     return excused
 
 
