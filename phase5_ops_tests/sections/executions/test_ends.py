@@ -120,6 +120,13 @@ def test_what_was_recorded_as_the_run_began_is_not_judged_yet():
     assert (found.verdict, found.facts["young_executions_left_out"]) == (Verdict.PASS, 1)
 
 
+def test_what_started_twice_is_judged_however_young_it_is():
+    twice = Execution(1, timedelta(seconds=20))
+    twice.more = [again(twice.start)]
+    found = Platform.of(twice, Execution(2)).ends()
+    assert (codes(found), found.facts["young_executions_left_out"]) == (["execution_started_twice"], 0)
+
+
 def test_an_execution_that_ended_as_the_run_began_is_not_judged_yet():
     """Its outcome may have been read, and its end, which is written after it, not."""
     ending = started_and("start", "outcome", ago=RECENT)

@@ -2,7 +2,7 @@
 
 from itertools import combinations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from phase5_ops.sections.executions.judges.matching import Spans, Windows, matched, unmatched
@@ -39,6 +39,8 @@ def test_as_many_are_matched_as_can_be(lengths, calls):
     assert all(0 < count <= wanted[span] for span, count in found.items())
 
 
+@example([(1, 0, 1), (1, 1, 1), (2, 1, 1)], {2: 1}, {1: 1}, [True] * 8)  # which the longest first would not do
+@example([(1, 0, 1), (1, 1, 1), (2, 1, 1), (3, 0, 1)], {1: 1, 3: 1}, {1: 1, 2: 1}, [True] * 8)  # nor the last first
 @given(spans, windows, windows, st.lists(st.booleans(), min_size=8, max_size=8))
 def test_a_failure_is_excused_by_one_call_that_was_not_measured(lengths, calls, errors, failed):
     """As many of the failures without an error as can all be left over at once, tried by every choice."""
