@@ -296,6 +296,8 @@ class _Replayed:
         why = self.replay.problem or next((each.why for each in near if not each.known), "")
         if not why and any(overlaps(span, (breach.start, until)) for span in self.replay.kept):
             why = "it kept a state that it had before, and which is not known"
+        if not why and any(overlaps(span, (breach.start, until)) for span in self.replay.unsure):
+            why = "its query finds more time series than it returns, and does not say by ORDER BY which"
         if not why and any(self._begun_unseen(each, breach) and not self._about_another(each, breach, subject) for each in near):
             why = "it was in ALARM as what is known of it begins"
         if not why and not self.replay.timeline.knows(breach.start, min(until, self.end)):

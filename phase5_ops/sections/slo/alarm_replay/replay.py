@@ -7,6 +7,7 @@ periods are those of its recorded data points, which begin at multiples of their
 period. Where a period in its range is not known, neither is its state.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,13 +24,16 @@ from phase5_ops.cloudwatch.alarm_evaluation import (
 )
 from phase5_ops.cloudwatch.metric_math import Array, Call, Expression, Keyword, Points
 from phase5_ops.cloudwatch.metric_query import MetricSet
-from phase5_ops.cloudwatch.metrics_insights import ACCOUNT
+from phase5_ops.cloudwatch.metrics_insights import ACCOUNT, InsightsQuery
 from phase5_ops.cloudwatch.statistics import StatisticKind
 from phase5_ops.evidence.table import filled
 from phase5_ops.sections.slo.alarm_replay.contributors import (
+    ANY,
     GONE,
+    AnySeriesError,
     returned_at_each,
     returned_lines,
+    state_of_any,
     state_of_contributor,
     states_of_contributors,
 )
@@ -55,12 +59,14 @@ class ReplayedStates:
         timeline: its states.
         kept: the spans in which it kept a state that it had before, and nothing says which.
         further: when one more of its time series is in ALARM, which went into it while another already was.
+        unsure: when the query finds more time series than it returns, and of which people are told, or its state, rests on which.
         problem: why nothing of that is known.
     """
 
     timeline: Timeline = field(default_factory=Timeline)
     kept: Sequence[Span] = ()
     further: Sequence[Span] = ()
+    unsure: Sequence[Span] = ()
     problem: str = ""
 
 
@@ -101,6 +107,7 @@ class _Replaying:
         self._breaches, self._threshold = compare, threshold
         self._read: dict[str, list[Values]] = {}
         self._further: list[Span] = []
+        self._unsure: list[Span] = []
         self._check()
 
     def _check(self) -> None:
@@ -126,16 +133,25 @@ class _Replaying:
             raise AlarmError(f"it adds up metrics of other accounts: {', '.join(sorted(others))}")
 
     def states(self, history: Timeline) -> ReplayedStates:
-        """The states, from the end of the first range of periods that is known."""
+        """The states, from the end of the first range of periods that is known.
+
+        Raises:
+            AnySeriesError: none is known, since they all rest on which time series a query returns.
+        """
         pieces: list[tuple[int, int, str]] = []
         kept: list[Span] = []
         for start, end, state in (piece for span in self._spans() for piece in self._evaluated(span)):
+            if state == ANY:
+                self._unsure.append((start, end))
+                continue
             held = history.first_within((start, end)) if state is None else StateSpan(start, end, state)
             known_from = max(start, held.start) if held else end
             kept.append((start, known_from))
             if held:
                 pieces.append((known_from, end, held.state))
-        return ReplayedStates(pieced(pieces), merged(kept), self._further)
+        if self._unsure and not pieces:
+            raise next(AnySeriesError(leaf.insights) for leaf in self._spec.leaves.values() if leaf.insights is not None)
+        return ReplayedStates(pieced(pieces), merged(kept), self._further, merged(self._unsure))
 
     def _spans(self) -> list[Span]:
         """The spans in which every query is known."""
@@ -148,15 +164,21 @@ class _Replaying:
     def _evaluated(self, span: Span) -> Iterator[tuple[int, int, str | None]]:
         """(from, until, state) of what the evaluations in a span give, each until the state changes.
 
-        None: until one gives a state of its own, they keep what it had before the span.
+        None: until one gives a state of its own, they keep what it had before the span, or after ANY.
         """
         period = self._spec.period
         starts = range(-(-span[0] // period) * period, span[1] // period * period, period)
         # an alarm of shorter periods would otherwise be known for a shorter time
         end = min(starts.stop + period, self._recorded.range.end + 1)
         if self._grouped and len(starts) >= self._looked_at:
-            states = states_of_contributors(self._by_contributor(self._grouped, starts, end), self._spec.treat_missing)
+            query, groups = filled(self._grouped.insights), self._leaf(self._grouped)
+            returned = returned_at_each(query, groups, starts, self._looked_at)
+            lines = [self._breaching(values, starts) for values in groups]
+            states = states_of_contributors(self._by_contributor(lines, returned, starts, end), self._spec.treat_missing)
+            if returned is not None and None in returned:
+                states.of_any = list(self._of_any(query, lines, returned, starts, end))
             self._further += states.further
+            self._unsure += states.unsure
             yield from states.pieces((starts[self._looked_at - 1] + period, end))
         elif not self._grouped:
             yield from self._as_one(starts, end)
@@ -168,6 +190,10 @@ class _Replaying:
         def evaluated() -> Iterator[tuple[int, str | None]]:
             state: str | None = None
             for last, lines in self._ranges(starts, few):
+                if lines is None:
+                    state = None
+                    yield starts[last] + starts.step, ANY
+                    continue
                 low_samples = bool(few) and not few.isdisjoint(starts[last - self._looked_at + 1 : last + 1])
                 state = self._state(low_samples, lines) or state
                 yield starts[last] + starts.step, state
@@ -180,25 +206,49 @@ class _Replaying:
         leaf = self._spec.leaves.get(self._spec.returned)
         return leaf if leaf is not None and leaf.insights is not None and leaf.insights.group_by else None
 
-    def _by_contributor(self, leaf: Leaf, starts: range, end: int) -> Iterator[tuple[int, int, str | None]]:
-        """(from, until, state) of each time series that the query returns, as long as it returns it."""
-        groups = self._leaf(leaf)
-        returned = returned_at_each(filled(leaf.insights), groups, starts, self._looked_at)
-        for number, values in enumerate(groups):
-            line = self._breaching(values, starts)
-            there = None if returned is None else [number in numbers for numbers in returned]
+    def _by_contributor(
+        self, lines: Sequence[Breaching], returned: Sequence[set[int] | None] | None, starts: range, end: int
+    ) -> Iterator[tuple[int, int, str | None]]:
+        """(from, until, state) of each time series that the query surely returns, as long as it does."""
+        for number, line in enumerate(lines):
+            there = None if returned is None else [None if numbers is None else number in numbers for numbers in returned]
             for piece in unbroken(self._contributor(line, there, starts), end):
                 if piece[2] != GONE:
                     yield piece
 
-    def _contributor(self, line: Breaching, there: Sequence[bool] | None, starts: range) -> Iterator[tuple[int, str | None]]:
-        """The moments of evaluations, and the state of one time series from each on, or GONE; `there`: whether it is returned."""
+    def _of_any(
+        self, query: InsightsQuery, lines: Sequence[Breaching], returned: Sequence[set[int] | None], starts: range, end: int
+    ) -> Iterator[tuple[int, int, str]]:
+        """(from, until, state) of the alarm while there are more time series than are returned, and nobody can say which."""
+
+        def evaluated() -> Iterator[tuple[int, str]]:
+            for last in range(self._looked_at - 1, len(starts)):
+                state = GONE
+                if returned[last] is None:
+                    ranges = Counter(line[last - self._looked_at + 1 : last + 1] for line in lines)
+                    there = ((each, count) for each, count in ranges.items() if any(breaches is not None for breaches in each))
+                    state = state_of_any(query, ((self._state_of(each), count) for each, count in there))
+                yield starts[last] + starts.step, state
+
+        for since, until, state in unbroken(evaluated(), end):
+            if state:
+                yield since, until, state
+
+    def _contributor(
+        self, line: Breaching, there: Sequence[bool | None] | None, starts: range
+    ) -> Iterator[tuple[int, str | None]]:
+        """The moments of evaluations, and the state of one time series from each on, or GONE.
+
+        `there`: whether it is returned; None where nobody can say, and then a state that it keeps is not known either.
+        """
         state: str | None = None
         for last in self._at_changes([line] if there is None else [line, there]):
             looked_at = line[last - self._looked_at + 1 : last + 1]
             gone = not (there is None or there[last]) or all(breaches is None for breaches in looked_at)
             state = GONE if gone else state_of_contributor(self._state_of(looked_at), state)
             yield starts[last] + starts.step, state
+            if there is not None and there[last] is None:
+                state = None
 
     def _state(self, low_samples: bool, lines: Sequence[Breaching]) -> str | None:
         """The state that an evaluation gives; None where it keeps the one before."""
@@ -209,8 +259,10 @@ class _Replaying:
     def _state_of(self, line: Breaching, low_samples: bool = False) -> str | None:
         return evaluate_range(line, self._n, self._m, self._spec.treat_missing, low_samples)
 
-    def _ranges(self, starts: range, few: Collection[int]) -> Iterator[tuple[int, list[Breaching]]]:
+    def _ranges(self, starts: range, few: Collection[int]) -> Iterator[tuple[int, list[Breaching] | None]]:
         """For each evaluation the number of its newest period, and the range of periods of each time series.
+
+        None where metric math is given some of more time series, and nobody can say which.
 
         Those that look at the same as the one before are left out where that is easily seen, as most are of quiet periods.
         """
@@ -223,7 +275,12 @@ class _Replaying:
         else:
             for last in range(first, len(starts)):
                 looked_at = starts[last - first : last + 1]
-                yield last, [self._breaching(values, looked_at) for values in self._compared(looked_at)]
+                try:
+                    compared = self._compared(looked_at)
+                except AnySeriesError:
+                    yield last, None
+                else:
+                    yield last, [self._breaching(values, looked_at) for values in compared]
 
     def _at_changes(self, lines: Sequence[Sequence[bool | None]]) -> Iterator[int]:
         """The first evaluation, and each that does not look at the same in every line as the one before."""

@@ -238,7 +238,7 @@ def test_an_alarm_of_which_nothing_is_known_asks_no_more_of_the_others(other, be
     """The recommended alarm looks at fifteen minutes, the other at five."""
     for deaf in ({"Threshold": 99.9}, {}):
         for lasts, expected in ((10, None), (20, "breach_not_replayed" if deaf else None)):
-            recording = Recording(30).calls(range(begins, begins - lasts, -5), failed=100)
+            recording = Recording(begins // (24 * 60) + 1).calls(range(begins, begins - lasts, -5), failed=100)
             found = codes(judge(table(recording, errors(DatapointsToAlarm=3, **deaf), other)))
             assert set(found) - {"alarm_not_replayed"} == ({expected} if expected else set())
 
