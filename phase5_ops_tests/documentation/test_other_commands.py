@@ -71,7 +71,7 @@ _SERVED = "gate/test_environments_served.py runs it as `phase5 ui` starts it"
 #: Command -> why no test runs it, and what does.
 NOT_RUN = {
     f"{INSTALL} -q --no-compile -c constraints.txt -e '.[sandbox]' && .venv/bin/phase5 demo --no-ui": _INSTALLED,
-    f"{INSTALL} -q --no-compile -c constraints.txt -e '.[dev]' && .venv/bin/python -m pytest -n 3": _INSTALLED,
+    f"{INSTALL} -q --no-compile -c constraints.txt -e '.[dev]' && .venv/bin/python -m pytest -n 4": _INSTALLED,
     f"{INSTALL} -c constraints.txt -e '.[dev]'": _INSTALLED,
     "ruff check . && ruff format --check . && mypy && lint-imports": "it takes minutes; .ci/run does it before this suite",
     'python -m pytest -n 2 -m "not slow" phase5_ops_tests/'
@@ -139,7 +139,7 @@ def test_what_is_not_run_here_is_done_by_ci():
         "ruff format --check .",
         "mypy",
         "lint-imports",
-        "python -m pytest -n 3",
+        "python -m pytest -n 4",
     ):
         assert part in done
     (part,) = [command for command in NOT_RUN if "not slow" in command]
