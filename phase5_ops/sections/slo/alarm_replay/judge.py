@@ -67,11 +67,15 @@ def judge_alarm_replay(table: AlarmReplays, *, policy: AlarmReplayPolicy, alarms
     together = table.facts.windows_held_to_none * FIVE_MINUTES // MINUTE
     days = f"the {HISTORY_DAYS - not_covered} days of which all metrics are known" if not_covered else "thirty days"
     missed = f"No tool missed its SLO in {days}" + (" where an alarm of one signal can see it" if together else "")
+    if untested:
+        summary = f"{missed}, and no alarm would have fired: nothing put the alarms to the test."
+    elif not breaches:
+        summary = f"{missed}; times in which an alarm would have fired all the same: {firings}."
+    else:
+        summary = f"{caught} of {len(breaches)} breaches would have been told of by an alarm."
     return conclude(
         judged=len({tool for tool, _ in subjects}),
-        summary=f"{missed}, and no alarm would have fired: nothing put the alarms to the test."
-        if untested
-        else f"{caught} of {len(breaches)} breaches would have been told of by an alarm.",
+        summary=summary,
         findings=findings,
         facts={
             "breaches": len(breaches),

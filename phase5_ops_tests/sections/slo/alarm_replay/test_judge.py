@@ -1,5 +1,6 @@
 """What alarms_would_have_fired finds: breaches, false alarms, flapping, CloudWatch's own history, what was not replayed."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -101,6 +102,8 @@ def test_false_alarms_and_flapping_are_counted_against_the_policy():
     strict = errors(Threshold=0.5, EvaluationPeriods=1)
     once = Recording().usual(1000).calls([600], good=994, failed=6)
     assert found(once, strict) == {}
+    summary = judge(table(once, strict)).summary
+    assert re.fullmatch("No tool missed its SLO in .*; times in which an alarm would have fired all the same: 1.", summary)
     assert found(once, strict, policy={"max_false_alarms_a_week": 0}) == {"false_alarms": "WARN"}
     often = Recording().usual(1000).calls([600, 590, 580, 570], good=994, failed=6)
     assert found(often, strict) == {"false_alarms": "WARN", "alarm_flaps": "WARN"}
