@@ -38,7 +38,7 @@ from phase5_ops.ccnative.autonomy import (
     owner_of_key,
 )
 from phase5_ops.ccnative.keys import plain
-from phase5_ops.ccnative.ledger import PARTITION_PREFIX, SORT_PREFIX, other_time
+from phase5_ops.ccnative.ledger import PARTITION_PREFIX, SORT_PREFIX, id_in_key, other_time
 from phase5_ops.clock import iso
 
 
@@ -268,7 +268,7 @@ def parse_change_entry(item: Mapping[str, Any], events: frozenset[str], toleranc
     at, stamp = required(moment(item, "timestamp"), "timestamp"), required(text(item, "timestamp"), "timestamp")
     if (otherwise := other_time(stamp, sk, tolerance)) is not None:
         raise AttributeProblem("timestamp", f"{stamp}, but {otherwise}")
-    if (entry_id := text(item, "entryId")) is not None and not sk.endswith(f"#{entry_id}"):
+    if (entry_id := text(item, "entryId")) not in (None, id_in_key(sk)):
         raise AttributeProblem("entryId", f"expected the one of the sort key, found {shown(entry_id)}")
     data = plain(item["data"]) if "data" in item else None
     if not isinstance(data, Mapping):

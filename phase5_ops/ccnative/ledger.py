@@ -171,6 +171,11 @@ def written_ms(entry_id: str) -> int | None:
     return int(named["ms"]) if named else None
 
 
+def id_in_key(sk: str) -> str:
+    """The entry id that a sort key is made of, behind the timestamp; empty where there is none."""
+    return sk.removeprefix(SORT_PREFIX).partition("#")[2]
+
+
 def other_time(stamp: str, sk: str, tolerance: timedelta) -> str | None:
     """Where an entry's sort key tells of another time than its timestamp, in words; None where they agree.
 
@@ -179,10 +184,10 @@ def other_time(stamp: str, sk: str, tolerance: timedelta) -> str | None:
         sk: its sort key, which is made of the timestamp and the entry id.
         tolerance: how far the time in the entry id may be from the timestamp; one call writes both.
     """
-    key_stamp, _, entry_id = sk.removeprefix(SORT_PREFIX).partition("#")
+    key_stamp = sk.removeprefix(SORT_PREFIX).partition("#")[0]
     if key_stamp != stamp and moment(key_stamp) != epoch_ms(stamp):
         return f"its sort key has {shown(key_stamp)}"
-    written = written_ms(entry_id)
+    written = written_ms(id_in_key(sk))
     if written is not None and abs(epoch_ms(stamp) - written) > tolerance // _MILLISECOND:
         return f"its entry id is of {stamp_of(written)}"
     return None

@@ -30,9 +30,9 @@ from phase5_ops.ccnative.ledger import (
     EXECUTION_STARTED,
     PARTITION_PREFIX,
     REPLAY_STARTED,
-    SORT_PREFIX,
     SUCCESS_STATUSES,
     epoch_ms,
+    id_in_key,
     other_time,
     stamp_of,
 )
@@ -226,7 +226,7 @@ def _time(item: Mapping[str, Any], id_tolerance: timedelta, latest: int | None) 
         raise AttributeProblem("timestamp", f"ahead of the clock: {stamp_of(at)}")
     if (otherwise := other_time(stamp, sk, id_tolerance)) is not None:
         raise AttributeProblem("timestamp", f"{shown(stamp)}, but {otherwise}")
-    if item.get("entryId") != {"S": sk.removeprefix(SORT_PREFIX).partition("#")[2]}:
+    if item.get("entryId") != {"S": id_in_key(sk)}:
         raise AttributeProblem("entryId", f"expected the one of its sort key, found {shown(item.get('entryId'))}")
     return at
 

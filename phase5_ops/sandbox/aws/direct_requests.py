@@ -1,8 +1,8 @@
 """Requests to services of one address go straight to moto's handler of the service, with the same answers.
 
 Most of the work on a small request is Flask's, and for a client of this process moto's search among all services' addresses.
-DynamoDB has a shorter way yet (`dynamodb.py`). Moto's own way go services with many addresses, such as S3, and those that few ask
-for: moto's SSM takes half of the time in which a sandbox starts to import, since it knows EC2.
+DynamoDB has a shorter way yet (`dynamodb.py`). Services with many addresses, such as S3, go moto's own way; so does SSM, which
+few ask for: it imports all of EC2, which would take a third of a sandbox's start.
 """
 
 import re

@@ -150,8 +150,9 @@ class _Exporting:
             own_work.note_export(self.run, filler_trace(self.run.run_id))
             written = put_items(self.run.reader, self.run.settings.tables.ledger, filler)
             self.reads += written
-            self.sleep(self.run.settings.probes.settle_seconds)  # until the indexes, which exports may be made from, have them
             if all(read.status is ReadStatus.OK for read in written):
+                # until the indexes, which exports may be made from, have them
+                self.sleep(self.run.settings.probes.settle_seconds)
                 self.facts = replace(self.facts, planted=len(filler))
                 items = self._entries(tenant, period)
         self.facts = replace(self.facts, period=[iso(moment) for moment in period])

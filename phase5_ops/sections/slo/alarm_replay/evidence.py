@@ -293,23 +293,30 @@ class _Replayed:
             begun = self.differences.begun.get(firing.start)
             shown |= {"recorded": None if begun is None else iso_of(begun)}
             return shown | {"outcome": CAUGHT, "told": iso_of(at), "late_seconds": at - breach.start, "seconds": seconds}
-        why = self.replay.problem or next((each.why for each in near if not each.known), "")
-        if not why and any(overlaps(span, (breach.start, until)) for span in self.replay.kept):
-            why = "it kept a state that it had before, and which is not known"
-        if not why and any(overlaps(span, (breach.start, until)) for span in self.replay.unsure):
-            why = "its query finds more time series than it returns, and does not say by ORDER BY which"
-        if not why and any(self._begun_unseen(each, breach) and not self._about_another(each, breach, subject) for each in near):
-            why = "it was in ALARM as what is known of it begins"
-        if not why and not self.replay.timeline.knows(breach.start, min(until, self.end)):
-            why = "the metrics of that time cannot be had by its period any more"
-        if not why and breach.start < self.complete_from:
-            why = "it adds up metrics, and of those that were silent for the last two weeks not all are known"
-        if not why and not near and self._between_periods(breach):
-            why = f"CloudWatch's periods of {self.row.period} s end each minute, and those of the replay each {self.row.period} s"
-        if why:
+        if why := self._not_known(breach, subject, near):
             return shown | {"outcome": NOT_KNOWN, "why": why}
         whys = (each.why or self._about_another(each, breach, subject) or "people are told when it is over" for each in near)
         return shown | {"outcome": MISSED, "why": next(whys, "it stays out of ALARM")}
+
+    def _not_known(self, breach: Breach, subject: Subject, near: Sequence[Firing]) -> str:
+        """Why it is not known that it tells nobody of a breach; empty where it is."""
+        looked_at = breach.start, breach.end + self.window
+        if why := self.replay.problem or next((each.why for each in near if not each.known), ""):
+            return why
+        if any(overlaps(span, looked_at) for span in self.replay.kept):
+            return "it kept a state that it had before, and which is not known"
+        if any(overlaps(span, looked_at) for span in self.replay.unsure):
+            return "its query finds more time series than it returns, and does not say by ORDER BY which"
+        if any(self._begun_unseen(each, breach) and not self._about_another(each, breach, subject) for each in near):
+            return "it was in ALARM as what is known of it begins"
+        if not self.replay.timeline.knows(breach.start, min(looked_at[1], self.end)):
+            return "the metrics of that time cannot be had by its period any more"
+        if breach.start < self.complete_from:
+            return "it adds up metrics, and of those that were silent for the last two weeks not all are known"
+        if not near and self._between_periods(breach):
+            period = f"{self.row.period} s"
+            return f"CloudWatch's periods of {period} end each minute, and those of the replay each {period}"
+        return ""
 
     def _between_periods(self, breach: Breach) -> bool:
         """Whether as many periods as alarm may be of the breach where CloudWatch lays them, and not where the replay does.
