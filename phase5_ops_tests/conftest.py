@@ -20,6 +20,7 @@ from phase5_ops_tests.made_once import made_once
 from phase5_ops_tests.sandbox.state.seeded_once import seeded_once
 from phase5_ops_tests.sections.replay.probes.few_probes import few_probes
 from phase5_ops_tests.without_sockets import over_sockets, without_sockets
+from phase5_ops_tests.without_threads import without_threads
 
 pytest_plugins = (
     "phase5_ops_tests.forked_workers",
@@ -56,8 +57,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session", autouse=True)
 def kept_by_libraries() -> Iterator[None]:
-    """See `made_once`, `seeded_once` and `without_sockets`."""
-    with made_once(), seeded_once(), without_sockets():
+    """See `made_once`, `seeded_once`, `without_sockets` and `without_threads`."""
+    with made_once(), seeded_once(), without_sockets(), without_threads():
         yield
 
 

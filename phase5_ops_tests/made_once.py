@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from copy import copy
 from email._policybase import Compat32
 from functools import cache, lru_cache
 from inspect import CO_VARKEYWORDS
@@ -22,7 +23,7 @@ from botocore.client import ClientCreator
 from botocore.compat import accepts_kwargs
 from botocore.context import get_context
 from botocore.endpoint_provider import RuleSet
-from botocore.hooks import EVENT_ALIASES, EventAliaser, NodeList, _PrefixTrie
+from botocore.hooks import _MIDDLE, EVENT_ALIASES, EventAliaser, NodeList, _PrefixTrie
 from botocore.httpsession import create_urllib3_context
 from botocore.loaders import create_loader
 from botocore.model import ServiceModel
@@ -33,10 +34,11 @@ from joserfc._rfc7518.rsa_key import RSABinding
 from pydantic.fields import FieldInfo
 from pydantic_settings.sources.base import PydanticBaseEnvSettingsSource
 from pydantic_settings.sources.providers.env import EnvSettingsSource
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, MetaData, create_mock_engine, event
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.pool import Pool
 from sqlalchemy.util import LRUCache
+from typer.main import get_command
 
 from phase5_ops import build
 from phase5_ops.gate.drill.cases import drill
@@ -69,6 +71,9 @@ def made_once() -> Iterator[None]:
         patch.setattr("phase5_ops.build.row_checks", _once_for_each(row_checks))
         patch.setattr(yaml, "load", _load_yaml)
         patch.setattr(yaml, "dump", _dump_yaml)
+        patch.setattr("typer.main.get_command", commands := cache(get_command))
+        patch.setattr("typer.testing._get_command", commands)
+        patch.setattr(MetaData, "create_all", _create_all)
         patch.setattr(SQLiteDialect_pysqlite, "engine_created", _engine_created)
         patch.setattr(SQLiteDialect_pysqlite, "_type_memos", WeakKeyDictionary())
         patch.setattr(SQLiteDialect_pysqlite, "__eq__", _same_dialect)
@@ -90,7 +95,9 @@ def made_of_aws() -> Iterator[None]:
         patch.setattr("botocore.client.ServiceModel", _service_model)
         patch.setattr(ClientCreator, "_create_client_class", _client_class)
         patch.setattr("botocore.hooks.accepts_kwargs", _accepts_kwargs)
-        patch.setattr(_PrefixTrie, "_recursive_copy", _copy_of_handlers)
+        patch.setattr(_PrefixTrie, "__copy__", _shared_handlers)
+        patch.setattr(_PrefixTrie, "append_item", _append_handler)
+        patch.setattr(_PrefixTrie, "remove_item", _remove_handler)
         patch.setattr("botocore.endpoint_provider.RuleSet", _rules)
         patch.setattr("botocore.httpsession.create_urllib3_context", cache(create_urllib3_context))
         patch.setattr("urllib.request.getproxies_environment", _proxies)
@@ -148,16 +155,35 @@ def _accepts_kwargs(handler: Callable[..., Any]) -> bool:
     return accepts_kwargs(handler) if code is None else bool(code.co_flags & CO_VARKEYWORDS)
 
 
-def _copy_of_handlers(trie: _PrefixTrie, node: dict[str, Any]) -> dict[str, Any]:
-    """As botocore copies them for each client, without the detour through `copy.copy`."""
-    copied = {}
-    for key, value in node.items():
-        kind = type(value)
-        if kind is dict:
-            copied[key] = _copy_of_handlers(trie, value)
-        else:
-            copied[key] = NodeList(value.first[:], value.middle[:], value.last[:]) if kind is NodeList else value
+_copy_trie, _append_item, _remove_item = _PrefixTrie.__copy__, _PrefixTrie.append_item, _PrefixTrie.remove_item
+
+
+def _shared_handlers(trie: _PrefixTrie) -> _PrefixTrie:
+    """Botocore copies some thousand handlers for each client, which changes a few: both have the same until one is changed."""
+    copied = _PrefixTrie()
+    copied._root = trie._root
+    copied._is_shared = trie._is_shared = True
     return copied
+
+
+def _append_handler(trie: _PrefixTrie, key: str, value: object, section: int = _MIDDLE) -> None:
+    """Copies the nodes on the way to what is changed, and no other."""
+    if not getattr(trie, "_is_shared", False):
+        _append_item(trie, key, value, section)
+        return
+    node = trie._root = {**trie._root, "children": {**trie._root["children"]}}
+    for part in key.split("."):
+        children = node["children"]
+        node = children.get(part, {"chunk": part, "values": None, "children": {}})
+        node = children[part] = {**node, "children": {**node["children"]}}
+    node["values"] = copy(node["values"] or NodeList([], [], []))
+    node["values"][section].append(value)
+
+
+def _remove_handler(trie: _PrefixTrie, key: str, value: object) -> None:
+    if getattr(trie, "_is_shared", False):
+        trie._root, trie._is_shared = _copy_trie(trie)._root, False
+    _remove_item(trie, key, value)
 
 
 _rule_sets: dict[tuple[int, ...], tuple[dict[str, Any], RuleSet]] = {}
@@ -265,6 +291,26 @@ def _load_yaml(stream: Any, Loader: type[Any]) -> Any:
 def _dump_yaml(data: Any, stream: Any = None, Dumper: type[Any] = yaml.Dumper, **options: Any) -> Any:
     """Dagster writes the configuration of each part of an instance, and reads it again."""
     return _write_yaml(data, stream, yaml.CDumper if Dumper is yaml.Dumper else Dumper, **options)
+
+
+_ddl: dict[MetaData, list[str]] = {}
+_create_tables = MetaData.create_all
+
+
+def _create_all(metadata: MetaData, bind: Engine | Connection, **options: Any) -> None:
+    """Dagster's tables in a new database, which it has compiled for each, and looks for one by one."""
+    with bind.begin() if isinstance(bind, Engine) else nullcontext(bind) as connection:
+        new = connection.dialect.name == "sqlite" and not options
+        if not new or connection.exec_driver_sql("SELECT 1 FROM sqlite_master").first():
+            _create_tables(metadata, connection, **options)
+            return
+        if metadata not in _ddl:
+            said: list[str] = []
+            mock = create_mock_engine("sqlite://", lambda ddl, *_: said.append(str(ddl.compile(dialect=connection.dialect))))
+            _create_tables(metadata, mock, checkfirst=False)
+            _ddl[metadata] = said
+        for statement in _ddl[metadata]:
+            connection.exec_driver_sql(statement)
 
 
 _statements = LRUCache(2000)

@@ -163,6 +163,15 @@ def _note(patch: pytest.MonkeyPatch, kind: type[Any], by_connection: Callable[[A
     patch.setattr(kind, "stop", stop)
 
 
+def answers_in_the_callers_thread(host: str | None, port: int | None) -> bool:
+    """Whether what is asked of this address is answered by this process, and nothing that it serves takes its time."""
+    return (
+        (host, port) in _served
+        and URLLib3Session.send is _answered
+        and not any(served.by_connection() for served in _served.values())
+    )
+
+
 def _serving(host: str | None, port: int | None) -> _Served | None:
     served = _served.get((host or "", port or 0))
     return None if served is None or served.by_connection() else served
