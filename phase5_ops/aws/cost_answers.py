@@ -39,7 +39,7 @@ MAX_PROBLEMS = 20  # listed one by one; the rest is only counted
 
 _SHOWN = 60  # most characters of a value in a problem: one line of a finding
 _LARGEST = Decimal(10) ** 15
-_PLAIN = re.compile(r"-?\d{1,15}(\.\d{1,10})?")  # what an amount usually looks like: nothing to round, no exponent
+_PLAIN = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,10})?")  # what an amount usually looks like: nothing to round, no exponent
 _AS_TEXT = pa.schema([field if field.type == pa.string() else (field.name, pa.string()) for field in LINES])
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
@@ -221,6 +221,10 @@ def _tag_value(key: object, tag: str) -> str:
     prefix = f"{tag}$"
     if not isinstance(key, str) or not key.startswith(prefix):
         raise _Unreadable(f"group key {shown(key, _SHOWN)}, expected {prefix}<value>")
+    try:
+        key.encode()
+    except UnicodeEncodeError:  # half of a character, as an escape of JSON can say it
+        raise _Unreadable(f"group key {shown(key, _SHOWN)}, which is no text") from None
     return key[len(prefix) :]
 
 

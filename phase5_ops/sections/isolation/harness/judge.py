@@ -65,7 +65,7 @@ class HarnessCode(FindingCodes):
     )
     UNSCOPED_SCAN = FindingCode(
         Verdict.FAIL,
-        "A function of the execution read a whole table or index: a Scan, or a statement without the partition key.",
+        "A function of the execution read a whole table or index: a Scan, a statement without the partition key, or a stream.",
         "Query by the tenant's partition key instead, and take Scan away from the function's role.",
     )
     UNSCOPED_QUERY = FindingCode(

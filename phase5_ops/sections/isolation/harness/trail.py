@@ -26,7 +26,8 @@ _BATCHES = frozenset({"BatchGetItem", "BatchWriteItem"})
 _TRANSACTIONS = frozenset({"TransactWriteItems", "TransactGetItems"})
 _STATEMENTS = frozenset({"ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"})
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"})
-_DATA_OPERATIONS = _SINGLE | _BATCHES | _TRANSACTIONS | _STATEMENTS | {"Query", "Scan"}
+_STREAM = "GetRecords"  # the changes of every item of a table, as they come
+_DATA_OPERATIONS = _SINGLE | _BATCHES | _TRANSACTIONS | _STATEMENTS | {"Query", "Scan", _STREAM}
 _READING_PARTS = frozenset({"get", "conditioncheck", "check"})
 
 
@@ -35,11 +36,11 @@ class Access:
     """One key (or one scan, or one query) of one request.
 
     Attributes:
-        table: the table's name as the trail has it; ARNs are cut to the name.
+        table: the table's name as the trail has it; ARNs are cut to the name. "" where the trail does not say which it is.
         key: the key's attributes with their values; None where the trail hides them.
         statement: number of the request's PartiQL statement that it belongs to.
         hidden: attributes that the request names with values that the trail hides; `partiql.ANY` where the name is hidden too.
-        scan: True for a request that reads a table or index without naming a key.
+        scan: True for a request that reads a table, index or stream without naming a key.
     """
 
     at: datetime
@@ -99,7 +100,8 @@ def accesses_of(record: Mapping[str, Any]) -> list[Access]:
             "trace": str((record.get("additionalEventData") or {}).get("executionTrace") or ""),
             "failed": str(record.get("errorCode") or ""),
         }
-        tables = [_table_name(str(entry.get("ARN", ""))) for entry in record.get("resources") or []]
+        resources = record.get("resources") or []
+        tables = [_table_name(str(entry.get("ARN") or entry.get("arn") or "")) for entry in resources]
         return [Access(**common, **part) for part in _parts(operation, request, tables)]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableRecord(f"{type(error).__name__}: {error}") from error
@@ -121,6 +123,7 @@ def _lowered(value: Any) -> Any:  # noqa: ANN401 - JSON
         "item",
         "items",
         "keyConditions",
+        "attributeValueList",
         "expressionAttributeValues",
         "expressionAttributeNames",
         "requestItems",
@@ -146,6 +149,9 @@ def _parts(operation: str, request: Mapping[str, Any], tables: Sequence[str]) ->
     table = _table_name(str(request.get("tableName") or (tables[0] if tables else "")))
     if operation in _SINGLE:
         yield {"table": table, "key": _key(request.get("key") or _whole_item(request)), "writes": operation in _WRITES}
+    elif operation == _STREAM:
+        iterated = str(request.get("shardIterator") or "")  # begins with the stream's ARN
+        yield {"table": table or (_table_name(iterated) if ":table/" in iterated else ""), "scan": True}
     elif operation == "Scan":
         yield {"table": table, "index": str(request.get("indexName") or ""), "scan": True}
     elif operation == "Query":
@@ -225,18 +231,17 @@ def _transaction(operation: str, request: Mapping[str, Any], tables: Sequence[st
             kind, inner = next(
                 ((name, _lowered(value)) for name, value in entry.items() if isinstance(value, Mapping)), ("", entry)
             )
-        yield {
-            "table": _table_name(str(inner.get("tableName") or "")),
-            "key": _key(inner.get("key") or _whole_item(inner)),
-            "writes": operation in _WRITES and kind.lower() not in _READING_PARTS,
-        }
+        named = [str(inner["tableName"])] if inner.get("tableName") else tables or [""]
+        key = _key(inner.get("key") or _whole_item(inner)) if len(named) == 1 else None  # else nobody knows whose key it is
+        writes = operation in _WRITES and kind.lower() not in _READING_PARTS
+        yield from ({"table": _table_name(table), "key": key, "writes": writes} for table in named)
 
 
 def _statements(request: Mapping[str, Any], tables: Sequence[str]) -> Iterator[dict[str, Any]]:
     """PartiQL: an access for each key that a statement names; a statement that cannot be read hides its keys."""
     listed = request.get("requestItems") or request.get("statements") or request.get("transactStatements") or [request]
     for number, entry in enumerate(listed if isinstance(listed, list) else [listed]):
-        text = str((entry if isinstance(entry, Mapping) else {}).get("statement") or "")
+        text = str(entry.get("statement") or "") if isinstance(entry, Mapping) else str(entry)
         try:
             statement = read_statement(text)
         except StatementNotUnderstood:
@@ -282,7 +287,8 @@ def read_trail(
         records: CloudTrail records in any order; repeated deliveries count once.
         scope: the test tenant with the ids of all its executions of this run.
         window: which records may belong to them.
-        tables: keys of the platform's tables, by the name in the trail; other tables are left out.
+        tables: keys of the platform's tables, by the name in the trail; other tables are left out. A call of which the trail
+            does not name the table may be to any of them.
         other_test_tenant: tenant B: any call that names it is a leak, since B is used by probes only.
     """
     rows: list[HarnessRow] = []
@@ -299,7 +305,7 @@ def read_trail(
             reason, codes = f"a record of the trail cannot be read: {problem}", ("reads_not_judged",)
             rows.append(HarnessRow(AccessKind.READ, "data-access trail", "", Result.NOT_JUDGED, reason, codes=codes))
             continue
-        held = [access for access in accesses if access.table in tables and window.holds(access)]
+        held = [access for access in accesses if (access.table in tables or not access.table) and window.holds(access)]
         found = _judged_together(held, scope, tables, exclusive=window.exclusive, other_test_tenant=other_test_tenant)
         total += len(held)
         elsewhere += sum(row is None for row in found)
@@ -318,6 +324,8 @@ def _judged_together(
     def rows(certain: bool) -> list[HarnessRow | None]:
         return [
             judge_access(access, scope, tables[access.table], exclusive=certain, other_test_tenant=other_test_tenant)
+            if access.table
+            else _row(access, _UNNAMED, Result.NOT_JUDGED, ("reads_not_judged",), "the trail does not name the table")
             for access in held
         ]
 
@@ -346,7 +354,10 @@ def judge_access(
 ) -> HarnessRow | None:
     """The row of one access; None where nothing shows that it is this execution's and it breaks no rule by itself."""
     if access.scan:
-        return _row(access, keys, Result.VIOLATION, ("unscoped_scan",), "reads a whole table or index, whatever it then filters")
+        what = (
+            "the changes of a whole table" if access.operation == _STREAM else "a whole table or index, whatever it then filters"
+        )
+        return _row(access, keys, Result.VIOLATION, ("unscoped_scan",), f"reads {what}")
     schema = keys.indexes.get(access.index, keys.key) if access.index else keys.key
     if access.key is None or not set(schema[:1]) & set(access.key):
         hidden = access.hidden & {*schema[:1], ANY}
@@ -385,6 +396,10 @@ def _row(access: Access, keys: TableKeys, result: Result, codes: tuple[str, ...]
         codes=codes,
         expected="a key of the execution's tenant, or an approved form of this execution",
     )
+
+
+#: In place of a table that the trail does not name.
+_UNNAMED = TableKeys("a table not named", ())
 
 
 # The trail as a whole

@@ -433,6 +433,7 @@ def _metric(value, of="Amount"):
         lambda grouped, _: grouped[3]["Groups"].append("group"),
         lambda grouped, _: grouped[3]["Groups"][0].__setitem__("Keys", ["acme", "internal"]),
         lambda grouped, _: grouped[3]["Groups"][0].__setitem__("Keys", ["tenant$acme"]),
+        lambda grouped, _: grouped[3]["Groups"][0].__setitem__("Keys", ["tenant$\ud800", "connector$internal"]),
         lambda grouped, _: grouped[3]["Groups"][0].pop("Metrics"),
         lambda grouped, _: grouped[3]["Groups"][0]["Metrics"].pop("AmortizedCost"),
         lambda _, total: total[3].pop("Total"),
@@ -445,6 +446,10 @@ def test_an_answer_of_another_form_is_an_error(change):
     judgement = Bill(change=_of_day(change)).judged()
     assert judgement.verdict is Verdict.ERROR
     assert {finding.code for finding in judgement.findings} == {"cost_unreadable"}
+
+
+def test_an_amount_in_digits_of_another_script_is_that_amount():
+    assert Bill(change=_of_day(_metric("\u0666"))).judged() == Bill().judged()  # ARABIC-INDIC DIGIT SIX
 
 
 def test_a_page_without_results_is_an_error():

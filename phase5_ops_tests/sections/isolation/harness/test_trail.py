@@ -387,6 +387,73 @@ def test_parameters_left_out_altogether_are_not_judged():
         assert only(bare) == (HIDDEN, ("reads_not_judged",)), operation
 
 
+UNDERSTOOD_BY_NOBODY = f"SELECT * FROM \"{LEDGER}\" l WHERE l.pk = 'TENANT#{B}'"
+
+
+def of(*tables, name="ARN"):
+    return {"resources": [{name: f"arn:aws:dynamodb:us-west-2:1:table/{table}"} for table in tables]}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        record("GetItem", key=B_KEY),
+        record("PutItem", item=B_KEY),
+        record("Query"),
+        record("ExecuteStatement", statement=UNDERSTOOD_BY_NOBODY),
+        record("BatchExecuteStatement", statements=[UNDERSTOOD_BY_NOBODY]),
+        record("ExecuteTransaction", transactStatements=[{"statement": UNDERSTOOD_BY_NOBODY}]),
+        record("BatchGetItem") | {"requestParameters": {"Omitted": True}},
+        record("TransactWriteItems") | {"requestParameters": None},
+        record("TransactWriteItems", requestItems=[{"operation": "Put", "key": B_KEY}]),
+        record("TransactGetItems", transactItems=[{"Get": {"Key": B_KEY}}]) | of(LEDGER, OUTCOMES),
+        record("Scan", filterExpression="a = :a"),
+    ],
+    ids=lambda call: f"{call['eventName']} {'of several' if 'resources' in call else ''}",
+)
+def test_a_call_of_which_nothing_says_the_table_is_not_judged(call):
+    """It may be to any of them, and is never left out."""
+    found = read(call)
+    assert {(row.result, row.codes) for row in found.rows} == {(HIDDEN, ("reads_not_judged",))}
+    assert found.records == found.hidden == len(found.rows) > 0
+    assert read(call | {"userIdentity": {"type": "IAMUser", "userName": "someone"}}).rows == []
+
+
+@pytest.mark.parametrize("name", ["ARN", "arn"])
+def test_the_table_is_taken_from_the_records_resources_where_the_request_does_not_name_it(name):
+    part = {"operation": "Put", "key": B_KEY}
+    for call in (record("TransactWriteItems", requestItems=[part]), record("PutItem", key=B_KEY)):
+        assert only(call | of(LEDGER, name=name)) == (VIOLATION, ("foreign_key_written",))
+        assert read(call | of("another-table", name=name)).rows == []
+
+
+def test_the_texts_of_a_batch_of_statements_are_read():
+    statement = f"SELECT * FROM \"{OUTCOMES}\" WHERE pk = '{OWN_KEY['pk']}'"
+    assert only(record("BatchExecuteStatement", statements=[statement]))[0] is IN_SCOPE
+
+
+@pytest.mark.parametrize(("tenant", "expected"), [(A, IN_SCOPE), (B, VIOLATION)])
+@pytest.mark.parametrize("written", [lambda key: key, lambda key: {"S": key}], ids=["plain", "dynamodb"])
+def test_a_query_by_key_conditions_is_judged_in_either_spelling_of_its_values(tenant, expected, written):
+    condition = {"ComparisonOperator": "EQ", "AttributeValueList": [written(f"TENANT#{tenant}")]}
+    assert only(record("Query", tableName=LEDGER, keyConditions={"pk": condition}))[0] is expected
+
+
+STREAM = f"arn:aws:dynamodb:us-west-2:1:table/{LEDGER}/stream/2026-11-23T00:00:00.000"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        record("GetRecords") | {"resources": [{"type": "AWS::DynamoDB::Stream", "ARN": STREAM}]},
+        record("GetRecords", shardIterator=f"{STREAM}|1|AAA"),
+    ],
+    ids=["resources", "iterator"],
+)
+def test_a_stream_is_read_without_any_key(call):
+    assert only(call) == (VIOLATION, ("unscoped_scan",))
+
+
 def test_the_trail_itself_is_worth_what_it_showed():
     whole = read(record("GetItem", tableName=OUTCOMES, key=OWN_KEY))
     hidden = read(query("pk = :p"))
