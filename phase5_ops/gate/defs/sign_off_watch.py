@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from phase5_ops.evidence.run_tags import ENVIRONMENT_TAG, RELEASE_TAG
 from phase5_ops.gate.candidates.next_step import run_key
 from phase5_ops.gate.defs.sign_off_assets import sign_off_run_config
 from phase5_ops.gate.session import GateSession
@@ -38,7 +39,8 @@ def sign_off_requests(state: StateTable, settings: Settings) -> Iterator[dg.RunR
         if ids or candidate.fate is Fate.READY_TO_SIGN:
             release = candidate.release
             key = run_key(SENSOR, release.environment, release.name, release.digest, str(candidate.series), *ids)
-            yield dg.RunRequest(run_key=key, run_config=sign_off_run_config(release.name, names))
+            tags = {ENVIRONMENT_TAG: release.environment, RELEASE_TAG: release.name}
+            yield dg.RunRequest(run_key=key, run_config=sign_off_run_config(release.name, names), tags=tags)
 
 
 def sign_off_watch(opened: Callable[[], GateSession], job: UnresolvedAssetJobDefinition) -> dg.SensorDefinition:

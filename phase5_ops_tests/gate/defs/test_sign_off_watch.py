@@ -3,6 +3,7 @@
 import dagster as dg
 import pytest
 
+from phase5_ops.evidence.run_tags import ENVIRONMENT_TAG, RELEASE_TAG
 from phase5_ops.gate.approval.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.defs.sign_off_assets import sign_off_job, sign_off_run_config
 from phase5_ops.gate.defs.sign_off_watch import sign_off_requests, sign_off_watch
@@ -34,6 +35,7 @@ def test_a_run_is_asked_for_once_when_there_is_something_to_sign_and_for_each_si
         (again,) = sign_off_requests(state, desk.settings)
         assert first.run_config == sign_off_run_config(RELEASE.name, DagsterNames())
         assert first.run_key == again.run_key
+        assert (first.tags[ENVIRONMENT_TAG], first.tags[RELEASE_TAG]) == (RELEASE.environment, RELEASE.name)
         keys.append(first.run_key)
     assert len(set(keys)) == len(keys)
     assert list(sign_off_requests(state, desk.settings.model_copy(update={"environment": "elsewhere"}))) == []
