@@ -14,21 +14,34 @@ _UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs"})
 _VARIATION_SELECTORS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0), range(0x180B, 0x1810))
 
-#: What programs and people write for no value. `object` is what is left of `[object Object]`.
+#: What programs and people write for no value.
 _NO_VALUE = frozenset(
-    {"undefined", "undef", "null", "nil", "nul", "none", "nan", "na", "void", "empty", "blank", "unset", "missing", "object"}
-    | {"unknown", "unspecified", "unassigned", "anonymous", "anon", "nobody", "noone", "tbd", "tba", "todo", "fixme"}
-    | {"placeholder", "dummy", "true", "false"}
+    {"undefined", "undef", "null", "nul", "none", "unknown", "unspecified", "unassigned", "anonymous", "anon", "nobody", "noone"}
+    | {"tbd", "tba", "todo", "fixme"}
 )
-#: Words that name a role anybody may have: with one of the above (`unknown user`) they add nothing.
+#: The same where no other word says more (`missing email`). `object` is what is left of `[object Object]`.
+_EMPTY = frozenset({"void", "empty", "blank", "unset", "missing", "object", "placeholder", "dummy", "true", "false", "nothing"})
+#: The same, and people's names (`An Na`).
+_NO_NUMBER = frozenset({"na", "nan", "nil"})
+#: Words that name a role anybody may have: with a word for no value (`unknown user`) they add nothing.
 _ROLE = frozenset(
     {"user", "users", "username", "caller", "requester", "requestor", "requested", "by", "person", "name", "email", "id"}
     | {"value", "string", "the", "a", "an"}
 )
-#: The same as a phrase; with any other word it may be a sentence that says something (`account not available`).
-_NO_REASON = re.compile(
-    "reason|(no|not|none|unknown|undefined)( (reason|value|comment))?( (given|provided|specified|stated|available|applicable))?"
+#: What a text is asked for by: alone, or with words for no value, it gives none (`reason: none`).
+_LABEL = frozenset({"reason", "reasons", "comment", "comments", "justification", "explanation", "rationale", "remark", "remarks"})
+#: What says that a text was not given (`not provided`).
+_DENIAL = frozenset({"no", "not", "without"})
+_GIVEN = frozenset(
+    {"given", "provided", "specified", "stated", "supplied", "entered", "available", "applicable", "known"}
+    | {"value", "values", "string", "text"}
 )
+#: What adds nothing to a label or to a word for no value; with a denial alone it may say something (`not needed`).
+_FILLING = frozenset(
+    {"any", "specific", "particular", "special", "real", "further", "needed", "required", "necessary", "change", "for", "of"}
+    | {"it", "this", "that", "the", "a", "an", "was", "is", "were", "has", "been", "there", "at", "all", "whatsoever", "yet"}
+)
+_BY_A_ROLE = re.compile(r"\b(?:by|from) (?:the |a )?(?:user|caller|requester|requestor|person)\b")
 _TEMPLATE = re.compile(r"\$\{.*?\}|\{\{.*?\}\}|<[^<>]*>|%\([^)]*\)s|%[sv]\b|\$\w+")
 _WORD = re.compile(r"[^\W_]+")
 
@@ -54,13 +67,17 @@ def _unseen(char: str) -> bool:
 
 @lru_cache(maxsize=65_536)
 def says_nothing(text: str | None) -> bool:
-    """True for no text, a blank, signs without a letter or digit, an unfilled template, or only words for "no value"."""
-    words = _words(text)
-    return (
-        not words
-        or (not _NO_VALUE.isdisjoint(words) and all(word in _NO_VALUE or word in _ROLE for word in words))
-        or _NO_REASON.fullmatch(" ".join(words)) is not None
-    )
+    """True for no text, a blank, signs without a letter or digit, an unfilled template, or only words for "no value".
+
+    So do a label without its text, and a denial that it was given (`Reason: n/a`, `no reason was given`).
+    """
+    words = set(_BY_A_ROLE.sub(" ", " ".join(_words(text))).split())
+    if not words or (words & _NO_VALUE and words <= _NO_VALUE | _ROLE):
+        return True
+    nothing = _NO_VALUE | _EMPTY | _NO_NUMBER | _DENIAL
+    if words & (_NO_VALUE | _LABEL):
+        return words <= nothing | _GIVEN | _LABEL | _FILLING
+    return bool(words & nothing) and words <= nothing | _GIVEN
 
 
 @lru_cache(maxsize=65_536)
@@ -78,14 +95,13 @@ def names_nobody(text: str | None, nobody: frozenset[str] = frozenset()) -> bool
         local = local.partition("+")[0]
     elif local.startswith("arn:"):
         local = re.split("[:/]", local)[-1]
-    words = _words(local)
-    known = {word for name in nobody for word in _words(name)}
-    nobodys = known | _NO_VALUE | _ROLE | {"account"}
-    return says_nothing(local) or (not known.isdisjoint(words) and nobodys.issuperset(words))
+    words = set(_words(local))
+    nobodys = {word for name in nobody for word in _words(name)} | _NO_VALUE | _EMPTY
+    return says_nothing(local) or bool(words & nobodys and words <= nobodys | _NO_NUMBER | _ROLE | {"account"})
 
 
 def _words(text: str | None) -> list[str]:
-    """The words of a text, lower case; zeros alone are no word, and `n/a` is one."""
+    """The words of a text, lower case; zeros alone are no word, and `n/a` is `none`."""
     shown = _TEMPLATE.sub(" ", visible(text or "")).casefold()
-    shown = re.sub(r"\bn\s*[/.]\s*a\b", "na", shown)
+    shown = re.sub(r"\bn\s*[/.]\s*a\b", "none", shown)
     return [word for word in _WORD.findall(shown) if word.strip("0")]

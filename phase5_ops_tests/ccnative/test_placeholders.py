@@ -43,7 +43,36 @@ NOTHING = [
     "00000000-0000-0000-0000-000000000000",
     "TBD",
 ]
-NO_REASON = ["no reason", "Reason", "none given", "not specified", "No reason provided", "unknown reason", "not available"]
+NO_REASON = [
+    "no reason",
+    "Reason",
+    "none given",
+    "not specified",
+    "No reason provided",
+    "unknown reason",
+    "not available",
+    "reason: none",
+    "Reason: N/A",
+    "reason: TBD",
+    "reason not given",
+    "no reason (none)",
+    "reason - unknown",
+    "reason=null",
+    "reason: not provided",
+    "undefined undefined reason",
+    "no value none",
+    "none specified by user",
+    "not specified by the user",
+    "no reason was given",
+    "no reason at all",
+    "without any specific reason",
+    "comment: none",
+    "no comments",
+    "no justification needed",
+    "missing reason",
+    "empty string",
+    "nothing",
+]
 SOMETHING = [
     "ops",
     "a",
@@ -81,6 +110,13 @@ def test_what_gives_no_reason(text):
         "Account unknown",
         "email not provided",
         "not requested by user",
+        "missing email",
+        "missing id",
+        "Unset the value",
+        "No users yet",
+        "not needed",
+        "Not for all users",
+        "Reason: CHG-1042",
     ],
 )
 def test_a_reason_that_is_a_sentence_of_such_words_says_something(text):
@@ -90,6 +126,16 @@ def test_a_reason_that_is_a_sentence_of_such_words_says_something(text):
 @pytest.mark.parametrize("text", ["undefined@acme.example", "null@null", "@acme.example", "anonymous", "unknown@x"])
 def test_an_address_must_say_who_before_its_at(text):
     assert names_nobody(text)
+
+
+@pytest.mark.parametrize("text", ["dummy user", "missing id", "unknown account", "an unknown user", "na@acme.example"])
+def test_a_role_without_a_name_is_nobody(text):
+    assert names_nobody(text)
+
+
+@pytest.mark.parametrize("text", ["An Na", "na.an@acme.example", "Nan Li", "Nil An", "An"])
+def test_people_may_be_called_what_some_write_for_no_value(text):
+    assert not names_nobody(text)
 
 
 @pytest.mark.parametrize("text", SOMETHING)

@@ -188,7 +188,9 @@ def test_somebody_is_named_by_such_names(name):
     assert platform.codes() == []
 
 
-@pytest.mark.parametrize("reason", [None, "", "-", "n/a", "${reason}", "undefined", "no reason", "unknown reason", "none given"])
+@pytest.mark.parametrize(
+    "reason", [None, "", "-", "n/a", "${reason}", "undefined", "no reason", "unknown reason", "none given", "reason: none"]
+)
 def test_a_reason_that_says_nothing_is_none(reason):
     platform = Platform()
     _, entry = platform.changed(SWITCHES)
