@@ -36,7 +36,18 @@ CANCELLED = "CANCELLED"
 OUTCOME_KEPT_DAYS = 90
 
 #: The attributes of an attempt that are needed.
-ATTEMPT_ATTRIBUTES = ("pk", "sk", "status", "attempt_count", "started_at", "updated_at", "tenant_id", "account_id", "trace_id")
+ATTEMPT_ATTRIBUTES = (
+    "pk",
+    "sk",
+    "status",
+    "attempt_count",
+    "started_at",
+    "updated_at",
+    "tenant_id",
+    "account_id",
+    "action_intent_id",
+    "trace_id",
+)
 #: The attributes of an outcome that are needed.
 OUTCOME_ATTRIBUTES = (
     "pk",
@@ -48,6 +59,7 @@ OUTCOME_ATTRIBUTES = (
     "completed_at",
     "tenant_id",
     "account_id",
+    "action_intent_id",
     "trace_id",
 )
 
@@ -66,7 +78,7 @@ class Stored(NamedTuple):
         at: epoch ms; when an attempt started, when an outcome was completed.
         tool: canonical name; "" where it is not known, as of every attempt.
         refused: a failed outcome whose message is that of a refused call.
-        owner: tenant and account that the item names, where they are not those of its key; else None.
+        owner: tenant, account and intent that the item names, where they are not those of its key; else None.
         updated: epoch ms of the last change of an attempt: when it started, or when it was told how it ended.
     """
 
@@ -76,7 +88,7 @@ class Stored(NamedTuple):
     at: int
     tool: str = ""
     refused: bool = False
-    owner: tuple[str, str] | None = None
+    owner: Key | None = None
     updated: int = 0
 
     @property
@@ -158,8 +170,9 @@ def _stored(item: Mapping[str, Any], prefix: str, key: Key) -> Stored:
         raise AttributeProblem("status", f"expected one of {', '.join(_STATUSES[prefix])}, found {status!r}")
     trace = required(text(item, "trace_id") or None, "trace_id")
     count = required(whole_number(item, "attempt_count"), "attempt_count")
-    owner = (str(text(item, "tenant_id")), str(text(item, "account_id")))
-    own = None if owner == key[:2] else owner
+    intent = text(item, "action_intent_id")
+    owner = (str(text(item, "tenant_id")), str(text(item, "account_id")), key[2] if intent is None else intent)
+    own = None if owner == key else owner
     if prefix == ATTEMPT_PREFIX:
         return Stored(trace, status, count, _time(item, "started_at"), owner=own, updated=_time(item, "updated_at"))
     at = _time(item, "completed_at")

@@ -124,7 +124,7 @@ class ExecutionTrails:
         self.unreadable: set[str] = set()  # traces of entries that could not be read
         self.malformed: list[MalformedRecord] = []
         self.malformed_count = 0
-        self._table, self._id_tolerance, self._latest = table, id_tolerance, latest
+        self.table, self._id_tolerance, self._latest = table, id_tolerance, latest
 
     def take(self, entry: object) -> None:
         """Takes one item of the ledger, DynamoDB JSON."""
@@ -185,7 +185,7 @@ class ExecutionTrails:
         self.malformed_count += 1
         if len(self.malformed) < MALFORMED_KEPT:
             key = f"{key_text(item, 'pk')} / {key_text(item, 'sk')}"
-            self.malformed.append(MalformedRecord(self._table, key, problem.attribute, problem.problem))
+            self.malformed.append(MalformedRecord(self.table, key, problem.attribute, problem.problem))
         try:
             self.unreadable.add(_needed(item, "traceId"))
         except AttributeProblem:
@@ -240,13 +240,15 @@ def _data(item: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _count(data: Mapping[str, Any], event: str, status: str | None) -> int | None:
-    """The attempt's number; a start has one, and an end that says its status."""
+    """The attempt's number; a start has one, and an end that says its status, and no other end."""
     if event == REPLAY_STARTED:
         return None
     try:
         count = whole_number(data, "attempt_count")
-        if event == ACTION_EXECUTED:
+        if event == EXECUTION_STARTED or status is not None:
+            required(count, "attempt_count")
+        if event == ACTION_EXECUTED or (event == ACTION_FAILED and count is not None):
             required(status, "status")
-        return count if event == ACTION_FAILED and status is None else required(count, "attempt_count")
     except AttributeProblem as problem:
         raise AttributeProblem(f"data.{problem.attribute}", problem.problem) from problem
+    return count

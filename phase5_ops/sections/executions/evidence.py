@@ -97,7 +97,7 @@ class ExecutionFacts:
         further_rows: rows that were not kept.
         test_executions: those of the test tenants; `young`: those that began or ended after the window, and did not start twice.
         outcomes, attempts: how many items were read.
-        malformed: the first records that are not as the platform writes them; `malformed_count`: how many there are.
+        malformed: the first records that are not as the platform writes them; `malformed_counts`: how many there are, by table.
         read_by: how the ledger was read, in words.
         calls: the calls of tools that metrics must show, see `demand`.
     """
@@ -113,7 +113,7 @@ class ExecutionFacts:
     outcomes: int = 0
     attempts: int = 0
     malformed: list[MalformedRecord] = field(default_factory=list)
-    malformed_count: int = 0
+    malformed_counts: dict[str, int] = field(default_factory=dict)
     read_by: str = ""
     calls: Calls = field(default_factory=Calls)
 
@@ -157,10 +157,14 @@ class Records:
         return [*self.trails.malformed, *(record for each in stored for record in each.malformed)]
 
     @property
-    def malformed_count(self) -> int:
-        """How many there are."""
-        stored = (each for each in (self.outcomes, self.attempts, self.older) if each is not None)
-        return self.trails.malformed_count + sum(each.malformed_count for each in stored)
+    def malformed_counts(self) -> dict[str, int]:
+        """How many there are, by table."""
+        parts = (self.trails, self.outcomes, self.attempts, self.older)
+        counts: Counter[str] = Counter()
+        for part in parts:
+            if part is not None and part.malformed_count:
+                counts[part.table] += part.malformed_count
+        return dict(counts)
 
 
 def without_outcome(records: Records, span: Span, left_out: Collection[str]) -> list[Key]:
@@ -231,7 +235,7 @@ def execution_outcomes(
         outcomes=records.outcomes.items,
         attempts=records.attempts.items,
         malformed=records.malformed[:LISTED],
-        malformed_count=records.malformed_count,
+        malformed_counts=records.malformed_counts,
         calls=calls.found(),
     )
     return EXECUTION_OUTCOMES.gathered(kept, facts)
@@ -259,7 +263,7 @@ def _strays(records: Records) -> dict[str, list[str]]:
             trail = records.trails.by_trace.get(each.trace)
             owner = trail.key if trail else owners.setdefault(each.trace, key)
             if key != owner:
-                found.setdefault(each.trace, []).append(f"the {name} of {key[0]}/{key[1]} {key[2]} names its trace")
+                found.setdefault(each.trace, []).append(f"the {name} of {_named(key)} names its trace")
     return found
 
 
@@ -336,7 +340,7 @@ class _ExecutionRows:
             ledger_unreadable=trace in records.trails.unreadable,
             notes=[
                 *trail.notes,
-                *_no_tool(trail, outcome, trace),
+                *_called(trail, outcome, trace),
                 *self._backwards(trail, outcome, trace),
                 *self._owner_notes(trace, key),
                 *self._strays.get(trace, ()),
@@ -362,7 +366,7 @@ class _ExecutionRows:
         items = (("outcome", self._records.outcome_of(key)), ("attempt", self._records.attempts.by_intent.get(key)))
         for name, item in items:
             if item is not None and item.trace == trace and item.owner is not None:
-                yield f"the {name} under {key[0]}/{key[1]} names {item.owner[0]}/{item.owner[1]}"
+                yield f"the {name} under {_named(key)} names {_named(item.owner)}"
 
 
 def _whose(stored: Stored | None, trace: str, key: Key, of: StoredExecutions, *, before: int) -> str:
@@ -372,9 +376,18 @@ def _whose(stored: Stored | None, trace: str, key: Key, of: StoredExecutions, *,
     return OWN if stored.trace == trace else EARLIER if stored.at <= before else LATER
 
 
-def _no_tool(trail: Trail, outcome: Stored | None, trace: str) -> Iterator[str]:
-    if trail.reported and outcome is not None and outcome.trace == trace and not outcome.tool:
+def _called(trail: Trail, outcome: Stored | None, trace: str) -> Iterator[str]:
+    """Where its end and its own outcome do not agree on whether a tool was called."""
+    if outcome is None or outcome.trace != trace or trail.ended is None:
+        return
+    if trail.reported and not outcome.tool:
         yield "its tool reported how it ended, and its outcome names no tool"
+    if not trail.reported and trail.refused is None and outcome.tool:
+        yield f"its end has neither a status nor an error message, and its outcome names the tool {outcome.tool}"
+
+
+def _named(key: Key) -> str:
+    return f"{key[0]}/{key[1]} {key[2]}"
 
 
 def _plainly_whole(row: ExecutionRow) -> bool:

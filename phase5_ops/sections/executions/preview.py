@@ -25,7 +25,7 @@ def _figures(executions: Executions) -> Mapping[str, float]:
         executions_without_outcome=int(frame["outcome"].eq("none").sum()),
         executions_of_unknown_tool=facts.calls.tool_unknown,
         executions_refused=facts.calls.refused,
-        malformed_records=facts.malformed_count,
+        malformed_records=sum(facts.malformed_counts.values()),
         executions=facts.executions,
     )
 

@@ -9,7 +9,8 @@ import pytest
 
 from phase5_ops.policy import ExecutionPolicy
 from phase5_ops.reads import ReadStatus
-from phase5_ops.sandbox.state.records import OUTCOMES, gateway_name
+from phase5_ops.sandbox.state.records import ATTEMPTS, OUTCOMES, gateway_name
+from phase5_ops.sections.executions.evidence import LISTED
 from phase5_ops.sections.executions.judges.calls import UNNAMED
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.sections.executions.platform import (
@@ -325,8 +326,13 @@ def test_what_was_not_read_whole_never_passes_and_makes_nothing_missing(table, s
 
 def test_a_malformed_outcome_is_an_error_and_an_attempt_says_nothing_of_calls():
     assert codes(Platform.of(Execution(1), items={OUTCOMES: [{"pk": {"S": "x"}}]}).measures()) == ["execution_record_malformed"]
-    attempts = "cc-native-execution-attempts"
-    assert Platform.of(Execution(1), items={attempts: [{"pk": {"S": "x"}}]}).measures().verdict is Verdict.PASS
+    platform = Platform.of(Execution(1), items={ATTEMPTS: [{"pk": {"S": "x"}}] * (LISTED + 1)})
+    assert platform.measures().verdict is Verdict.PASS
+    platform.items[OUTCOMES] = [{"pk": {"S": "x"}}] * (LISTED + 2)
+    found = platform.measures()
+    assert found.verdict is Verdict.ERROR
+    assert len(found.findings) == LISTED + 1
+    assert "2 more" in {finding.subject for finding in found.findings}
 
 
 def test_calls_that_are_known_by_the_hour_only_decide_nothing(monkeypatch):

@@ -83,6 +83,7 @@ def test_what_is_missing_is_found(execution, code):
         (lambda e: e.outcome.update(attempt_count=2), "execution_records_disagree"),
         (lambda e: e.outcome.update(tenant_id="globex"), "execution_records_disagree"),
         (lambda e: e.outcome.update(account_id="acct-2"), "execution_records_disagree"),
+        (lambda e: e.outcome.update(action_intent_id="ai_other"), "execution_records_disagree"),
         (lambda e: e.end.update(accountId="acct-2"), "execution_records_disagree"),
         (lambda e: e.end["data"].update(action_intent_id="ai_other"), "execution_records_disagree"),
         (lambda e: e.end["data"].update(status="FAILED"), "execution_records_disagree"),
@@ -97,8 +98,32 @@ def test_what_contradicts_itself_is_found(change, code):
     assert (found.verdict, codes(found)) == (Verdict.FAIL, [code])
 
 
+def test_a_failure_of_which_the_ledger_lost_what_its_outcome_says_was_called_is_found():
+    execution = Execution(1, status="FAILED")
+    without = {name: value for name, value in execution.end["data"].items() if name not in ("status", "attempt_count")}
+    execution.end["data"] = without
+    assert codes(Platform.of(execution).ends()) == ["execution_records_disagree"]
+    execution.end["data"] = without | {"error_message": "The validator failed"}  # one that names the tool that it did not call
+    assert Platform.of(execution).ends().verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED"])
+@pytest.mark.parametrize("lost", ["status", "attempt_count"])
+def test_an_end_that_lost_its_status_or_its_number_alone_is_malformed(status, lost):
+    execution = Execution(1, status=status)
+    del execution.end["data"][lost]
+    platform = Platform.of(execution, Execution(2))
+    assert codes(platform.ends()) == codes(platform.measures()) == ["execution_record_malformed"]
+
+
 def test_an_attempt_that_says_otherwise_than_the_ledger_is_found():
-    for change in ({"status": "RUNNING"}, {"status": "FAILED"}, {"attempt_count": 2}, {"tenant_id": "globex"}):
+    for change in (
+        {"status": "RUNNING"},
+        {"status": "FAILED"},
+        {"attempt_count": 2},
+        {"tenant_id": "globex"},
+        {"action_intent_id": "ai_other"},
+    ):
         execution = Execution(1, RECENT)
         execution.attempt.update(change)
         assert codes(Platform.of(execution).ends()) == ["execution_records_disagree"]

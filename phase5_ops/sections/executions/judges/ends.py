@@ -154,12 +154,13 @@ def _listed(found: dict[FindingCode, list[Finding]], counts: Counter[str]) -> It
 
 def malformed_findings(table: Executions, links: ConsoleLinks, *, of_calls: bool = False) -> Iterator[Finding]:
     """The records that could not be read; `of_calls`: but for attempts, which say nothing of what was called."""
-    for record in table.facts.malformed:
-        if of_calls and record.table == table.facts.tables.get("attempts"):
-            continue
+    left_out = table.facts.tables.get("attempts") if of_calls else None
+    listed = [record for record in table.facts.malformed if record.table != left_out]
+    for record in listed:
         pk, _, sk = record.key.partition(" / ")
         yield record.finding(ExecutionCode.EXECUTION_RECORD_MALFORMED, links.item(record.table, pk, sk))
-    if (more := table.facts.malformed_count - len(table.facts.malformed)) > 0:
+    counted = sum(count for name, count in table.facts.malformed_counts.items() if name != left_out)
+    if (more := counted - len(listed)) > 0:
         yield ExecutionCode.EXECUTION_RECORD_MALFORMED.at(
             f"{more} more", expected="items as the platform writes them", seen="not listed one by one"
         )
@@ -190,7 +191,7 @@ def _facts(table: Executions, counts: Counter[str]) -> dict[str, Fact]:
         "young_executions_left_out": facts.young,
         "outcomes": facts.outcomes,
         "attempts": facts.attempts,
-        "malformed_records": facts.malformed_count,
+        "malformed_records": sum(facts.malformed_counts.values()),
         "window_from": facts.window.get("from", ""),
         "window_until": facts.window.get("until", ""),
         "read_by": facts.read_by,
