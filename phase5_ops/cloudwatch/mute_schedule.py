@@ -28,7 +28,7 @@ class MuteSchedule:
     """A mute rule's schedule.
 
     Attributes:
-        begins: when a one-time schedule begins; None for a recurring one.
+        begins: when a one-time schedule begins, UTC; None for a recurring one.
         cron: when a recurring schedule begins, as the five fields of cron; empty for a one-time schedule.
         duration: how long it mutes each time.
         zone: the time zone of `cron`.
@@ -60,7 +60,7 @@ class MuteSchedule:
     def _beginnings(self, start: datetime, stop: datetime) -> Iterator[datetime]:
         """When it begins to mute, in order: the last time before `start`, and every time from then to `stop`."""
         if self.begins is not None:
-            yield self.begins.astimezone(UTC)
+            yield self.begins
             return
         first, last = (moment.astimezone(self.zone) for moment in (start, stop))
         with suppress(CroniterBadDateError):  # it never begins
@@ -77,14 +77,15 @@ def parse_schedule(schedule: Mapping[str, Any]) -> MuteSchedule:
     """
     try:
         zone = ZoneInfo(schedule.get("Timezone") or "UTC")
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (
+        ZoneInfoNotFoundError,
+        ValueError,
+        OSError,
+    ) as error:  # a folder of zones is an OSError
         raise MuteScheduleError(f"unknown time zone: {schedule.get('Timezone')!r}") from error
     expression, duration = str(schedule.get("Expression")), _duration(str(schedule.get("Duration")))
     if at := _AT.fullmatch(expression):
-        try:
-            return MuteSchedule(datetime.fromisoformat(at["at"]).replace(tzinfo=zone), "", duration, zone)
-        except ValueError as error:
-            raise MuteScheduleError(f"not a moment: {at['at']!r}") from error
+        return MuteSchedule(_moment(at["at"], zone, duration), "", duration, zone)
     if not (cron := _CRON.fullmatch(expression)):
         raise MuteScheduleError(f"neither at(...) nor cron(...): {expression!r}")
     if len(cron["fields"].split()) != _FIELDS:
@@ -92,6 +93,16 @@ def parse_schedule(schedule: Mapping[str, Any]) -> MuteSchedule:
     if not croniter.is_valid(cron["fields"]):
         raise MuteScheduleError(f"not a schedule of cron: {expression!r}")
     return MuteSchedule(None, cron["fields"], duration, zone)
+
+
+def _moment(text: str, zone: ZoneInfo, duration: timedelta) -> datetime:
+    """A local time as UTC; it and what lies `duration` after it must be times that a calendar has."""
+    try:
+        begins = datetime.fromisoformat(text).replace(tzinfo=zone).astimezone(UTC)
+        begins + duration
+    except (ValueError, OverflowError) as error:
+        raise MuteScheduleError(f"not a moment: {text!r}") from error
+    return begins
 
 
 def _duration(text: str) -> timedelta:

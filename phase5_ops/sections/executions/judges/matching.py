@@ -83,12 +83,14 @@ def _excused(failures: Spans, *matchings: tuple[Spans, Windows]) -> Spans:
         )
 
     def take(spans: Sequence[tuple[int, int]]) -> None:
-        """Excuses as many of these as can be, the first ones first; parts of which none can be are not looked into."""
-        some = among(Spans({span: failures[span] for span in spans}))
-        if not some:
-            return
-        if len(spans) == 1:
+        """Excuses as many of these as can be, the first ones first; parts of which none or all can be are not looked into."""
+        all_ = Spans({span: failures[span] for span in spans})
+        some = among(all_)
+        if some == all_.total():
+            excused.update(all_)
+        elif some and len(spans) == 1:
             excused[spans[0]] = some
+        if some in (0, all_.total()) or len(spans) == 1:
             return
         half = len(spans) // 2
         take(spans[:half])

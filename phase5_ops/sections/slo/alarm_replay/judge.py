@@ -59,8 +59,8 @@ def judge_alarm_replay(table: AlarmReplays, *, policy: AlarmReplayPolicy, alarms
     if subjects and not by_alarm:
         found = ReplayCode.NO_ALARM_TO_REPLAY
         findings.append(found.at("SLO alarms", expected="at least one alarm", seen="none", link=links.alarms()))
-    breaches = [breach for rows in subjects.values() for breach in rows[0].breaches]
-    caught = sum(_caught(rows, breach) for rows in subjects.values() for breach in rows[0].breaches)
+    breaches = [outcomes for rows in subjects.values() for _, outcomes in _by_breach(rows)]
+    caught = sum(any(outcome["outcome"] == CAUGHT for _, outcome in outcomes) for outcomes in breaches)
     firings = sum(len(row.firings) for row in by_alarm.values())
     untested = bool(by_alarm) and not breaches and not firings
     not_covered = _days_not_covered(table)
@@ -113,8 +113,18 @@ def subject_findings(
     rows: Sequence[AlarmReplay], *, policy: AlarmReplayPolicy, alarms: AlarmPolicy, links: ConsoleLinks
 ) -> list[Finding]:
     """What is found of one tool and signal; the arguments are those of `judge_alarm_replay`, `rows` those of the subject."""
-    watching = [row for row in rows if row.alarm is not None]
-    return [*_not_replayed(watching), *_of_breaches(rows[0], watching, policy, alarms, links)]
+    return [*_not_replayed(_watching(rows)), *_of_breaches(rows, policy, alarms, links)]
+
+
+def _watching(rows: Sequence[AlarmReplay]) -> list[AlarmReplay]:
+    return [row for row in rows if row.alarm is not None]
+
+
+def _by_breach(rows: Sequence[AlarmReplay]) -> Iterator[tuple[Mapping[str, Any], list[tuple[AlarmReplay, Mapping[str, Any]]]]]:
+    """Each breach of one tool and signal, with what each alarm would have done; all rows have them in the same order."""
+    watching = _watching(rows)
+    for number, breach in enumerate(rows[0].breaches):
+        yield breach, [(row, row.outcomes[number]) for row in watching]
 
 
 def _not_replayed(watching: Sequence[AlarmReplay]) -> Iterator[Finding]:
@@ -127,21 +137,16 @@ def _not_replayed(watching: Sequence[AlarmReplay]) -> Iterator[Finding]:
 
 
 def _of_breaches(
-    subject: AlarmReplay,
-    watching: Sequence[AlarmReplay],
-    policy: AlarmReplayPolicy,
-    alarms: AlarmPolicy,
-    links: ConsoleLinks,
+    rows: Sequence[AlarmReplay], policy: AlarmReplayPolicy, alarms: AlarmPolicy, links: ConsoleLinks
 ) -> Iterator[Finding]:
     """What the alarms of one tool and signal would have done about each breach."""
-    for breach in subject.breaches:
-        about = f"{subject.tool}: {subject.signal} from {_at_minute(breach['start'])}"
-        outcomes = [(row, _outcome(row, breach)) for row in watching]
+    for breach, outcomes in _by_breach(rows):
+        about = f"{rows[0].tool}: {rows[0].signal} from {_at_minute(breach['start'])}"
         windows = [row.window_seconds for row, outcome in outcomes if row.window_seconds and outcome["outcome"] != NOT_KNOWN]
         longest = min([*windows, alarms.window_max_seconds])
         caught = [outcome["late_seconds"] for _, outcome in outcomes if outcome["outcome"] == CAUGHT]
         unknown = [f"{row.alarm}: {outcome['why']}" for row, outcome in outcomes if outcome["outcome"] == NOT_KNOWN]
-        link = next((row.url for row in watching if row.url), None) or links.alarms()
+        link = next((row.url for row, _ in outcomes if row.url), None) or links.alarms()
         missed = f"{_minutes(breach['seconds'])} long, {breach['bad']:,} of {breach['calls']:,} calls bad"
         if caught:
             if min(caught) > 60 * policy.max_detection_minutes:
@@ -217,14 +222,6 @@ def _told_by_history(row: AlarmReplay, breach: str) -> bool:
 
 def _without_breach(row: AlarmReplay) -> list[dict[str, Any]]:
     return [each for each in row.firings if not each["breach"]]
-
-
-def _outcome(row: AlarmReplay, breach: Mapping[str, Any]) -> Mapping[str, Any]:
-    return row.outcomes[row.breaches.index(dict(breach))]
-
-
-def _caught(rows: Sequence[AlarmReplay], breach: Mapping[str, Any]) -> bool:
-    return any(row.alarm is not None and _outcome(row, breach)["outcome"] == CAUGHT for row in rows)
 
 
 def _at(code: FindingCode, row: AlarmReplay, expected: str, seen: str, verdict: Verdict | None = None) -> Finding:
