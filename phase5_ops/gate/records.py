@@ -188,6 +188,7 @@ class SignedFacts:
         release_digest, policy_digest, evidence_digest: what it is bound to.
         rows: row id (or extra check) -> what it says of it.
         waivers: ids of the waivers it shows.
+        series: of the candidate that it is about; None where a version wrote it that did not say so.
     """
 
     statement_digest: str
@@ -196,6 +197,7 @@ class SignedFacts:
     evidence_digest: str
     rows: Mapping[str, RowFacts]
     waivers: frozenset[str]
+    series: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +311,7 @@ class GateInputs:
         run_completed_at: when the candidate's run ended.
         closing: what fresh reads found (deployed identity, alarms now firing); they can only close.
         allow_fixed_now: True only for a sandbox's environment.
+        series: of the candidate; no statement of another series counts.
     """
 
     release: Release | None
@@ -325,6 +328,7 @@ class GateInputs:
     run_completed_at: datetime | None = None
     closing: tuple[Reason, ...] = ()
     allow_fixed_now: bool = False
+    series: int = 1
 
 
 class Outcome(StrEnum):

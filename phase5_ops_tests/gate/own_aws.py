@@ -63,6 +63,7 @@ def readiness_payload(release: Release = RELEASE, now: datetime = NOW, **changes
     inputs = complete_inputs(GatePolicy(), now)
     given = {
         "release": release,
+        "series": 1,
         "run_id": "run-1",
         "evaluated_at": now,
         "evidence_digest": inputs.bundle.digest,

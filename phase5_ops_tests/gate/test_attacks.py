@@ -28,6 +28,7 @@ from phase5_ops.commands.status import release_status
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import ATTEMPT_TAG, DIGEST_TAG, EVIDENCE_TAG, PROMOTION_JOB, READINESS_JOB
 from phase5_ops.evidence.store import EvidenceStore
+from phase5_ops.gate.approval.sign_off import to_sign
 from phase5_ops.gate.attestation.envelopes import envelope_bytes
 from phase5_ops.gate.attestation.keys import GATE
 from phase5_ops.gate.attestation.orders import idempotency_key
@@ -39,7 +40,7 @@ from phase5_ops.gate.inputs import dagster_records as check_state
 from phase5_ops.gate.inputs.read import DecidingSession
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.runs import continuity
-from phase5_ops.gate.session import new_session
+from phase5_ops.gate.session import Refused, new_session, open_session
 from phase5_ops.gate.signing.kms import load_key, sign
 from phase5_ops.gate.signing.trusted_keys import MARK_NAME, pin_keys
 from phase5_ops.gate.state.items import Fate, Prepared, Promotion, StoredSignOff
@@ -623,6 +624,25 @@ def test_a_signature_over_an_older_release_is_not_over_this_one(world):
     frozen = sign(reader, load_key(reader, world.settings.signing, GATE), older)
     world.state.freeze_statement(RELEASE, 9, older, frozen.signature, frozen.key_id)  # so that its bytes are known
     world.stays_closed("signature_of_another_release ops-sre")
+
+
+def test_signatures_of_an_aborted_series_do_not_open_the_next_one(world):
+    """Who can write to the state table, as every signer can, copies what was signed to the series that a pipeline began anew."""
+    signed = world.item("STATEMENT#000001")
+    world.register(abort="true")
+    world.tick()
+    world.register(new_series="true")
+    requests = world.tick().requests
+    world.put({**signed, "sk": {"S": "STATEMENT#000002"}})
+    candidate = replace(world.state.candidate(RELEASE), fate=Fate.READY_TO_SIGN)
+    with pytest.raises(Refused, match="not about this series"):
+        to_sign(open_session(world.settings, "phase5 sign-off"), candidate)
+    (run,) = [each for each in requests if each.job_name == READINESS_JOB]
+    world.readiness({**run.tags, "dagster/run_key": run.run_key})
+    tick = world.tick()
+    assert tick.requests == []
+    assert any("what was to be signed no longer holds: series 2, signed 1" in line for line in tick.lines)
+    assert (world.state.candidate(RELEASE).series, world.effects()) == (3, 0)  # and so people sign what is frozen for the third
 
 
 def test_one_person_who_signs_under_three_names_of_roles_is_one(world):

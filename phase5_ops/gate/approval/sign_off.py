@@ -14,7 +14,7 @@ from phase5_ops.gate.attestation.envelopes import MalformedEnvelope
 from phase5_ops.gate.attestation.keys import GATE
 from phase5_ops.gate.attestation.readiness_statement import ReadinessFacts, StatedWaiver, StatementRow, readiness_facts
 from phase5_ops.gate.attestation.statement import read_statement
-from phase5_ops.gate.decision.signature_rules import sign_off_problems
+from phase5_ops.gate.decision.signature_rules import of_another_series, sign_off_problems
 from phase5_ops.gate.decision.waiver_report import in_vain, in_words
 from phase5_ops.gate.decision.waivers import closing_findings, problem_of, unmatched
 from phase5_ops.gate.records import Pair, Release, SignOff
@@ -95,6 +95,8 @@ def to_sign(session: GateSession, candidate: Candidate) -> ToSign:
         raise Refused(
             f"the readiness statement is about {said.name} {said.digest} in {said.environment}, not about this candidate"
         )
+    if another := of_another_series(said.series, candidate.series):
+        raise Refused(f"the readiness statement is not about this series of {release.name}: {'; '.join(another)}")
     offs, statement_digest = session.sign_offs(state.sign_offs(release), [payload]), sha256_of(payload)
     found = sign_off_problems(
         offs,

@@ -96,6 +96,7 @@ class _Run:
     evaluated_at: Moment
     environment: Said
     not_tried: tuple[Text, ...] = ()
+    series: StrictInt | None = None  # of the candidate; earlier versions do not say it
     schema: Literal[1] = 1  # of the statement; the first version does not say it
 
 
@@ -132,6 +133,7 @@ class ReadinessFacts:
 
     Attributes:
         name, digest, environment: of the release.
+        series: of the candidate; None in statements of an earlier version.
         result: PASSED, WARNED or FAILED.
         run_id, evaluated_at: of the readiness run, and when the gate decided on it.
         evidence_digest, policy_digest: what it is bound to.
@@ -153,6 +155,7 @@ class ReadinessFacts:
     loosened: tuple[str, ...]
     checklist_version: str | None
     url: str | None
+    series: int | None
 
     def findings(self) -> dict[str, tuple[Finding, ...]]:
         """Row id -> its findings: code, verdict and subject; only of rows whose result counted."""
@@ -166,6 +169,7 @@ class ReadinessFacts:
 def readiness_statement(
     *,
     release: Release,
+    series: int,
     run_id: str,
     evaluated_at: datetime,
     evidence_digest: str,
@@ -182,6 +186,7 @@ def readiness_statement(
 
     Args:
         release: the subject.
+        series: of the candidate.
         run_id: the readiness run.
         evaluated_at: when it was decided.
         evidence_digest: `sha256:...` of the run's evidence.
@@ -199,7 +204,7 @@ def readiness_statement(
     """
     shown = [StatedWaiver.of(each, (in_a_row or {}).get(each.id, 1)) for each in sorted(waivers, key=lambda each: each.id)]
     stated, waived = _ROWS.dump_python(tuple(rows)), _WAIVERS.dump_python(tuple(shown))
-    run = _Run(run_id, evaluated_at, release.environment, tuple(sorted(not_tried)))
+    run = _Run(run_id, evaluated_at, release.environment, tuple(sorted(not_tried)), series)
     rules = _Rules(CHECKLIST_VERSION, tuple(sorted(loosened)))
     configuration = (
         _part(EVIDENCE, evidence_digest, _RUN.dump_python(run, exclude={"schema"})),
@@ -262,6 +267,7 @@ def readiness_facts(statement: Statement) -> ReadinessFacts:
         rules.loosened,
         rules.checklist_version,
         said.url,
+        run.series,
     )
 
 
@@ -286,6 +292,7 @@ def facts_of(payload: bytes) -> SignedFacts:
         evidence_digest=said.evidence_digest,
         rows={row.id: RowFacts(Verdict(row.verdict), _pairs(row)) for row in said.rows if row.counts},
         waivers=frozenset(waiver.id for waiver in said.waivers),
+        series=said.series,
     )
 
 

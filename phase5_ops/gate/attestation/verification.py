@@ -109,6 +109,7 @@ def _readiness_summary(said: ReadinessFacts) -> dict[str, str]:
         "release": said.name,
         "digest": said.digest,
         "environment": said.environment,
+        **({} if said.series is None else {"series": str(said.series)}),
         "result": said.result,
         "evaluated at": iso(said.evaluated_at),
         "evidence": said.evidence_digest,

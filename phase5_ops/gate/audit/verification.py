@@ -332,7 +332,8 @@ class _Verifying:
         decision = self._files[f"{folder}/{DECISION_FILE}"]
         decided = decision_facts(read_statement(read_envelope(decision).payload))
         release = Release(decided.name, decided.digest, self._environment)
-        problems = envelope_problems(basis, decision, release, keys=self._keys, now=decided.time_verified, override=order)
+        series = int(folder.split("/")[2])
+        problems = envelope_problems(basis, decision, release, series, keys=self._keys, now=decided.time_verified, override=order)
         return list(problems), f"decided at {iso(decided.time_verified)}; no record says that it was published"
 
     def _statement(self, name: str) -> tuple[list[str], str]:
@@ -345,6 +346,8 @@ class _Verifying:
             problems.append("the gate has not signed it")
         if (said.name, said.environment) != (name.split("/")[1], self._environment):
             problems.append(f"it is about {said.name} in {said.environment}")
+        if said.series not in (None, int(name.split("/")[2])):
+            problems.append(f"it is about series {said.series}")
         if not problems:
             self._states(name, said)
         lacking = [role for role in ROLES if role not in roles]

@@ -190,6 +190,7 @@ def _void(inputs: GateInputs, facts: Mapping[str, RowFacts], used: frozenset[str
         return ()
     return differences(
         inputs.statement,
+        series=inputs.series,
         release_digest=inputs.release.digest,
         policy_digest=inputs.policy_digest,
         waivers=used,

@@ -22,6 +22,7 @@ Problem = tuple[ReasonCode, str]
 def differences(
     signed: SignedFacts,
     *,
+    series: int,
     release_digest: str,
     policy_digest: str,
     waivers: frozenset[str],
@@ -30,11 +31,11 @@ def differences(
 ) -> tuple[str, ...]:
     """Why signatures over `signed` are void for what holds now; empty if they are valid.
 
-    They are valid when artifact, policy and waivers are equal, no row is worse, and the findings (code and subject) of each row
-    are among those that were signed. `unknown` names rows that the gate closes because their results do not count: they are left
-    out here.
+    They are valid when series, artifact, policy and waivers are equal, no row is worse, and the findings (code and subject) of
+    each row are among those that were signed. `unknown` names rows that the gate closes because their results do not count: they
+    are left out here.
     """
-    found = []
+    found = list(of_another_series(signed.series, series))
     if signed.release_digest != release_digest:
         found.append(f"artifact {release_digest}, signed {signed.release_digest}")
     if signed.policy_digest != policy_digest:
@@ -52,6 +53,17 @@ def differences(
             found.append(f"row {row} is {present.verdict}, signed {before.verdict}")
         found += [f"row {row} has {code} {subject}" for code, subject in sorted(present.findings - before.findings)]
     return tuple(found)
+
+
+def of_another_series(signed: int | None, series: int) -> tuple[str, ...]:
+    """Why a statement is not about this series of a candidate; empty if it is.
+
+    Signatures end with their series, which was rejected, aborted, renewed or promoted. A statement of a version that did not name
+    the series (`signed` is None) counts for the first alone: whoever can write to the state table can copy it to any other.
+    """
+    if (signed or 1) == series:
+        return ()
+    return (f"series {series}, signed {'before statements named their series' if signed is None else signed}",)
 
 
 def _listed(names: Iterable[str]) -> str:

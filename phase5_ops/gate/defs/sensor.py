@@ -372,6 +372,7 @@ def _freeze(
         used = [waiver for waiver in inputs.waivers if waiver.id in decision.waivers_used]
         payload = readiness_statement(
             release=candidate.release,
+            series=candidate.series,
             run_id=inputs.run_id,
             evaluated_at=inputs.now,
             evidence_digest=inputs.bundle.digest,

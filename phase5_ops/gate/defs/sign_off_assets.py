@@ -20,7 +20,7 @@ from phase5_ops.gate.approval.preview import PREVIEW
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope
 from phase5_ops.gate.attestation.keys import KeysError
 from phase5_ops.gate.attestation.readiness_statement import facts_of
-from phase5_ops.gate.decision.signature_rules import sign_off_problems
+from phase5_ops.gate.decision.signature_rules import of_another_series, sign_off_problems
 from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession
@@ -104,7 +104,7 @@ def _table(session: GateSession, name: str) -> SignOffs:
         offs,
         statement_digest=statement.statement_digest,
         release=candidate.release,
-        void=(),
+        void=of_another_series(statement.series, candidate.series),
         policy=settings.gate,
         now=session.now,
     )

@@ -123,6 +123,7 @@ def complete_inputs(policy: GatePolicy, now: datetime) -> GateInputs:
         evidence_digest="sha256:" + "e" * 64,
         rows={row.id: RowFacts(Verdict.PASS) for row in rows},
         waivers=frozenset(),
+        series=1,
     )
     return GateInputs(
         release=_RELEASE,
@@ -408,6 +409,7 @@ SIGNATURE_FAULTS: Mapping[str, tuple[ReasonCode, RowFault]] = {
         lambda i, row: _off(i, row, key_id=_of_role(i, _other_role(row)).key_id),
     ),
     "nothing frozen to sign": (SignOffReason.NOTHING_TO_SIGN, lambda i, _: replace(i, statement=None)),
+    "signed for an earlier series": (SignOffReason.SIGNATURE_VOID, lambda i, _: replace(i, series=2)),
     "policy changed since signed": (SignOffReason.SIGNATURE_VOID, lambda i, _: _signed(i, policy_digest=_OTHER_DIGEST)),
     "artifact changed since signed": (SignOffReason.SIGNATURE_VOID, lambda i, _: _signed(i, release_digest=_OTHER_DIGEST)),
     "waivers changed since signed": (SignOffReason.SIGNATURE_VOID, lambda i, _: _signed(i, waivers=frozenset({"gone"}))),

@@ -62,7 +62,7 @@ def record_problems(
     if not _published(record, publication_statement(record, release, series, override), keys):
         problems.append("the gate has not signed that it was published")
     basis, decision = record.readiness_envelope.encode(), record.decision_envelope.encode()
-    return (*problems, *envelope_problems(basis, decision, release, keys=keys, now=now, max_age=_ANY_AGE, override=override))
+    return (*problems, *envelope_problems(basis, decision, release, series, keys=keys, now=now, override=override))
 
 
 def with_attested_times(sign_offs: Iterable[SignOff], record: Promotion) -> tuple[SignOff, ...]:
@@ -97,6 +97,7 @@ def envelope_problems(
     basis: bytes,
     decision: bytes,
     release: Release,
+    series: int,
     *,
     keys: KeySet,
     now: datetime,
@@ -109,6 +110,7 @@ def envelope_problems(
         basis: what the decision rests on: the readiness envelope, or the override's.
         decision: the decision's envelope.
         release: name, digest, environment.
+        series: of the candidate.
         keys: the trusted keys.
         now: evaluation time.
         max_age: how old the decision may be.
@@ -122,6 +124,8 @@ def envelope_problems(
     problems = list(found.problems)
     if found.ok and (about := found.facts.get("release")) != release.name:
         problems.append(f"it is about {about}")
+    if found.ok and (stated := found.facts.get("series", str(series))) != str(series):
+        problems.append(f"it is about series {stated}, not {series}")
     if found.ok and override is not None and not _is_order(basis, override):
         problems.append(f"it is of another order than {override.id}")
     return tuple(problems)

@@ -145,6 +145,7 @@ def read_inputs(
         run_completed_at=run.ended_at if run else None,
         closing=closing,
         allow_fixed_now=allow_fixed_now,
+        series=candidate.series,
     )
 
 

@@ -85,7 +85,9 @@ def promote_override(door: PromotionDoor, name: str) -> PromotionOutcome:
     policy_digest = session.run.policy_digest
     envelopes = attested(session, override.release, envelope, counted, policy_digest=policy_digest, at=now, override=override)
     # nothing is published that `phase5 verify --accept` would refuse
-    against = partial(envelope_problems, release=override.release, keys=session.keys, now=now, override=override)
+    against = partial(
+        envelope_problems, release=override.release, series=override.series, keys=session.keys, now=now, override=override
+    )
     if found := against(envelopes.readiness, envelopes.decision):
         return blocked(*found, *begun(door.state, candidate, override))
     plan = PromotionPlan(

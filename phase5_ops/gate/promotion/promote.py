@@ -59,7 +59,9 @@ def promote(door: PromotionDoor, release: Release) -> PromotionOutcome:
     if envelopes is None:
         return blocked("the frozen readiness statement changed while the gate decided", *begun(door.state, candidate))
     # nothing is published that `phase5 verify` would refuse
-    problems = partial(envelope_problems, release=release, keys=door.session.keys, now=inputs.now, max_age=LONGEST_WAIT)
+    problems = partial(
+        envelope_problems, release=release, series=candidate.series, keys=door.session.keys, now=inputs.now, max_age=LONGEST_WAIT
+    )
     if found := problems(envelopes.readiness, envelopes.decision):
         return blocked(*found, *begun(door.state, candidate))
     plan = PromotionPlan(

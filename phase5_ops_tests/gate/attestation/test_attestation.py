@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,6 +11,7 @@ from phase5_ops.files import sha256_of
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope, canonical_json, envelope_bytes, read_envelope, strict_json
 from phase5_ops.gate.attestation.readiness_statement import StatementRow, facts_of, readiness_facts, waived_findings
 from phase5_ops.gate.attestation.statement import read_statement
+from phase5_ops.gate.decision.signature_rules import of_another_series
 from phase5_ops.gate.records import RowFacts, Waiver
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.gate.own_aws import DIGEST, NOW, RELEASE, decision_payload, readiness_payload
@@ -81,6 +82,14 @@ def test_what_is_read_back_is_what_was_signed():
     assert facts.release_digest == RELEASE.digest
     assert facts.rows == {"1.1": RowFacts(Verdict.FAIL, frozenset({("code", "x"), ("code", "y\ud800\u202e")}))}
     assert facts.waivers == {"w"}
+    assert facts.series == 1
+
+
+@pytest.mark.parametrize(
+    ("signed", "series", "same"), [(1, 1, True), (2, 2, True), (1, 2, False), (None, 1, True), (None, 2, False)]
+)
+def test_a_statement_is_of_one_series_and_one_that_does_not_say_which_is_of_the_first(signed, series, same):
+    assert (of_another_series(signed, series) == ()) is same
 
 
 def test_what_was_waived_is_what_a_waiver_names_of_a_waived_rows_findings():
@@ -100,6 +109,13 @@ def test_what_was_waived_is_what_a_waiver_names_of_a_waived_rows_findings():
     ]  # fmt: skip
     (shown,) = json.loads(payload)["predicate"]["configuration"][3]["annotations"]["waivers"]
     assert shown["releases_in_a_row"] == 3
+
+
+@pytest.mark.parametrize("year", [1, 1969, 9001, 9999])
+def test_a_time_at_the_ends_of_the_calendar_is_no_time_of_a_statement(year):
+    """What is counted from such a time is beyond the calendar, which is an error of its own kind in Python."""
+    with pytest.raises(MalformedEnvelope, match="evaluated_at: not a time at which anything was recorded"):
+        facts_of(readiness_payload(evaluated_at=datetime(year, 1, 1, tzinfo=UTC)))
 
 
 def test_rows_that_are_not_those_of_their_digest_are_refused():
