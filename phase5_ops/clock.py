@@ -10,6 +10,9 @@ from typing import Annotated
 
 from pydantic import PlainSerializer, PlainValidator
 
+#: Years of what is stored and signed: what is added to such a moment, or taken from it, is never beyond the calendar.
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:
@@ -48,11 +51,12 @@ def parse_iso(text: str) -> datetime:
 
 
 def _moment(value: object) -> datetime:
-    if isinstance(value, datetime):
-        return value
-    if isinstance(value, str):
-        return parse_iso(value)
-    raise ValueError(f"no timestamp: {type(value).__name__}")
+    if not isinstance(value, datetime | str):
+        raise ValueError(f"no timestamp: {type(value).__name__}")  # noqa: TRY004 - what pydantic reports is a ValueError
+    moment = value if isinstance(value, datetime) else parse_iso(value)
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValueError(f"not a time at which anything was recorded: {value}")
+    return moment
 
 
 #: The moment of a model's field, written and read as ISO-8601.
