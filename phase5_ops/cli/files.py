@@ -130,6 +130,9 @@ def verify(  # noqa: PLR0917 - each is an option of the command
         Path | None,
         typer.Option("--evidence", help="Folder of the run, evidence/<run id>: its files must be those of the statement."),
     ] = None,
+    without_decision: Annotated[
+        bool, typer.Option("--without-decision", help="Verify the signatures of a readiness statement that was not promoted.")
+    ] = False,
 ) -> None:
     """Verify attestations, or an archive of audit-export, offline: exit 0 if everything holds, 1 if not, 3 for a usage error.
 
@@ -138,7 +141,8 @@ def verify(  # noqa: PLR0917 - each is an option of the command
     --environment, else of the settings; where neither names one and the statement is not for the default environment, give
     --environment (exit 3). A revoked key counts only for a signature that, by the time of a decision, was made before it was
     revoked. A statement older than --max-age-hours does not verify; an auditor judges its age as of an earlier day with --at, and
-    compares the evidence files with --evidence. Of an archive every item is verified, not verified, or missing.
+    compares the evidence files with --evidence. A readiness statement alone shows what three people signed, not that the gate
+    promoted it: it verifies only with --without-decision. Of an archive every item is verified, not verified, or missing.
     """
     from datetime import UTC, datetime, timedelta
 
@@ -151,9 +155,10 @@ def verify(  # noqa: PLR0917 - each is an option of the command
     if not file:
         refuse("nothing to verify: name the files of the envelopes, or an archive of phase5 audit-export")
     if _is_archive(file):
-        if digest or at or accept or evidence is not None:
+        if digest or at or accept or evidence is not None or without_decision:
             refuse(
-                "an archive is verified as a whole: --digest, --at, --accept and --evidence go with the files of one promotion"
+                "an archive is verified as a whole: --digest, --at, --accept, --evidence and --without-decision go with the files"
+                " of one promotion"
             )
         _verify_archive(file[0], policy, environment if environment is not None else _environment_of_settings())
     if not DIGEST_PATTERN.fullmatch(digest):
@@ -177,6 +182,7 @@ def verify(  # noqa: PLR0917 - each is an option of the command
         max_age=max_age,
         environment=DEFAULT_ENVIRONMENT if named is None else named,
         accept=kinds,
+        promoted=not without_decision,
     )
     if evidence is not None:
         verification = verification.with_problems(_evidence_problems(evidence, verification.facts))

@@ -48,6 +48,7 @@ def verify(
     max_age: timedelta,
     environment: str,
     accept: Collection[OrderKind] = (),
+    promoted: bool = False,
 ) -> Verification:
     """Verifies one readiness envelope, and the decision envelope if it is there; or an override and the decision on it.
 
@@ -59,6 +60,8 @@ def verify(
         max_age: how old the decision, or without one the readiness statement, may be.
         environment: for which they must be.
         accept: the kinds of override by which the release may have been promoted, beside an open gate.
+        promoted: whether a readiness statement without a decision is not enough: three people may have signed it, and the gate
+            stayed closed.
     """
     problems: list[str] = []
     if not files:
@@ -98,6 +101,8 @@ def verify(
             problems += age_problems("decision", decided.time_verified, now, max_age)
         else:
             problems += age_problems("readiness statement", said.evaluated_at, now, max_age)
+            if promoted:
+                problems.append("no decision among the files: nothing shows that the gate promoted what was signed")
     except MalformedEnvelope as error:
         problems.append(f"malformed: {error}")
     problems += signature_problems(readiness, keys, (GATE, *ROLES), proved_at)

@@ -29,8 +29,8 @@ WEEK = timedelta(days=7)
 OTHER = "sha256:" + "0" * 64
 
 
-def checked(files, keys, digest=DIGEST, now=NOW, *, max_age=WEEK, environment=RELEASE.environment):
-    return verify(files, digest=digest, keys=keys, now=now, max_age=max_age, environment=environment)
+def checked(files, keys, digest=DIGEST, now=NOW, *, max_age=WEEK, environment=RELEASE.environment, promoted=False):
+    return verify(files, digest=digest, keys=keys, now=now, max_age=max_age, environment=environment, promoted=promoted)
 
 
 def complete(signers: Signers, **changes) -> dict[str, bytes]:
@@ -51,8 +51,11 @@ def test_the_complete_set_verifies(signers):
     assert verification.facts["levels"] == "PHASE5_OPEN"
 
 
-def test_a_signed_readiness_statement_verifies_alone(signers):
-    assert checked({"r": signers.envelope(readiness_payload())}, signers.keys()).ok
+def test_a_signed_readiness_statement_verifies_alone_and_shows_no_promotion(signers):
+    alone = {"r": signers.envelope(readiness_payload())}
+    assert checked(alone, signers.keys()).ok
+    said("no decision among the files", checked(alone, signers.keys(), promoted=True))
+    assert checked(complete(signers), signers.keys(), promoted=True).ok
 
 
 def said(problem: str, verification) -> None:
@@ -415,6 +418,7 @@ def verified(monkeypatch, capsys, *arguments: str) -> tuple[int, str]:
         (["readiness.json", "--digest", DIGEST, "--policy", "keys.json", "--at", "2031-01-01T00:00:00Z"], 1, "an old statement"),
         (["readiness.json", "--digest", DIGEST, "--policy", "keys.json", "--environment", ""], 1, "another environment"),
         (["readiness.json", "--digest", DIGEST, "--policy", "dangling.json"], 3, "dangling.json: cannot be read"),
+        (["readiness.json", "--digest", DIGEST, "--policy", "keys.json"], 1, "no decision among the files"),
     ],
 )
 def test_the_command_says_why_not_and_exits_so(folder, capsys, monkeypatch, arguments, code, said_there):  # noqa: PLR0917
@@ -433,7 +437,7 @@ def test_the_environment_is_the_named_one_else_that_of_the_settings_else_it_is_t
     (tmp_path / "keys.json").write_bytes(keys_document(signers.keys()))
     (tmp_path / "settings.yaml").write_text("environment: staging\n")
     monkeypatch.chdir(tmp_path)
-    given = ("staging.json", "--digest", DIGEST, "--policy", "keys.json")
+    given = ("staging.json", "--digest", DIGEST, "--policy", "keys.json", "--without-decision")
     code, said_there = verified(monkeypatch, capsys, *given)
     assert code == 3
     assert "the statement is for 'staging', and no environment is named: give --environment staging" in said_there
