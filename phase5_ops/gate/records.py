@@ -169,6 +169,7 @@ class OtherRun:
         rows: what it found; None if its results could not be read.
         recorded: Dagster has its record; without one only its evidence files tell of it, and those can only close.
         confirmed: the state table's record of it says the same; without that it cures nothing.
+        policies: digests of the policies that its results were judged under; a run cures only what the candidate's own judges.
     """
 
     run_id: str
@@ -177,6 +178,7 @@ class OtherRun:
     rows: Rows | None
     recorded: bool = True
     confirmed: bool = True
+    policies: frozenset[str | None] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

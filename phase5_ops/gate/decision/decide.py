@@ -181,7 +181,8 @@ def _opens_there(row: Row, run: OtherRun, inputs: GateInputs) -> bool:
 
 def _passes(run: OtherRun, inputs: GateInputs) -> bool:
     wanted = (row for row in _JUDGED if is_blocking(row, inputs.policy))
-    return run.recorded and run.confirmed and all(_opens_there(row, run, inputs) for row in wanted)
+    judged_alike = run.policies == {inputs.policy_digest}  # settings may have been loosened for this run alone
+    return run.recorded and run.confirmed and judged_alike and all(_opens_there(row, run, inputs) for row in wanted)
 
 
 def _void(inputs: GateInputs, facts: Mapping[str, RowFacts], used: frozenset[str], unknown: frozenset[str]) -> tuple[str, ...]:

@@ -107,7 +107,8 @@ def confirmed_runs(
 
     Returns:
         A run without a record can close the gate, but cures nothing. A run whose evidence or results are missing, or not what was
-        recorded, counts as unreadable.
+        recorded, counts as unreadable. A check that should have judged and did not, since it or the whole run was stopped, is an
+        ERROR.
     """
     by_id = {record.found.run_id: record for record in trail}
     known = {run.run_id: run for run in others}
@@ -125,15 +126,11 @@ def confirmed_runs(
 
 
 def _as_recorded(record: RunFound, known: OtherRun | None, evidence: LeftEvidence, *, trusted: bool) -> OtherRun:
+    run = OtherRun(record.run_id, record.environment, record.ended_at, evidence.rows, recorded=False)
     if known is not None and known.recorded:
-        rows, ended, recorded = known.rows, max(known.completed_at, record.ended_at), True
-    else:
-        rows, ended, recorded = evidence.rows, record.ended_at, False
-    if evidence.sealed != record.manifest or rows is None or not _same(rows, record):
-        rows = None
-    elif not recorded:
-        rows = _with_errors(rows, record)
-    return OtherRun(record.run_id, record.environment, ended, rows, recorded=recorded, confirmed=trusted)
+        run = replace(known, completed_at=max(known.completed_at, record.ended_at))
+    whole = evidence.sealed == record.manifest and run.rows is not None and _same(run.rows, record)
+    return replace(run, rows=_with_errors(run.rows, record) if whole and run.rows is not None else None, confirmed=trusted)
 
 
 def _same(rows: Rows, record: RunFound) -> bool:

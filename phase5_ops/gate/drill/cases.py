@@ -442,16 +442,24 @@ def _newer(inputs: GateInputs, rows: Rows | None) -> GateInputs:
     return replace(inputs, other_runs=(OtherRun(_OTHER_RUN, _RELEASE.environment, inputs.now + _HOUR, rows),))
 
 
+_PASSED: Rows = {row.id: (Verdict.PASS, ()) for row in ALL_CHECKS if not row.is_sign_off}
+_FAILED_ONCE: Rows = {**_PASSED, ROWS[0].id: (Verdict.FAIL, (_finding(ROWS[0], Verdict.FAIL),))}
+
+
 def _deleted_failure(inputs: GateInputs) -> GateInputs:
     """A newer run failed, and only its evidence is left; a later one that left only evidence passed, which cures nothing."""
-    finding = _finding(ROWS[0], Verdict.FAIL)
-    passed = {row.id: (Verdict.PASS, ()) for row in ALL_CHECKS if not row.is_sign_off}
-    failed: Rows = {**passed, ROWS[0].id: (Verdict.FAIL, (finding,))}
     runs = [
         OtherRun(f"deleted-run-{number}", _RELEASE.environment, inputs.now + number * _HOUR, rows, recorded=False)
-        for number, rows in enumerate((failed, passed), start=1)
+        for number, rows in enumerate((_FAILED_ONCE, _PASSED), start=1)
     ]
     return replace(inputs, other_runs=tuple(runs))
+
+
+def _passed_under(policy_digest: str, inputs: GateInputs) -> GateInputs:
+    """A newer run failed, and a later one passed under this policy."""
+    failed = OtherRun(_OTHER_RUN, _RELEASE.environment, inputs.now + _HOUR, _FAILED_ONCE, policies=frozenset({_POLICY_DIGEST}))
+    passed = OtherRun("last-run", _RELEASE.environment, inputs.now + 2 * _HOUR, _PASSED, policies=frozenset({policy_digest}))
+    return replace(inputs, other_runs=(failed, passed))
 
 
 RELEASE_FAULTS: Mapping[str, tuple[str, Callable[[GateInputs], GateInputs]]] = {
@@ -463,10 +471,17 @@ RELEASE_FAULTS: Mapping[str, tuple[str, Callable[[GateInputs], GateInputs]]] = {
     "evidence never sealed": (GateReason.EVIDENCE_CHANGED.code, lambda i: _bundle(i, sealed_digest=None)),
     "a newer run is unreadable": (GateReason.NEWER_RUN_UNREADABLE.code, lambda i: _newer(i, None)),
     "a newer run failed and was deleted": (GateReason.NEWER_RUN_DISAGREES.code, _deleted_failure),
+    "a newer run failed, a later one passed under another policy": (
+        GateReason.NEWER_RUN_DISAGREES.code,
+        partial(_passed_under, _OTHER_DIGEST),
+    ),
     "a fresh read closes": (
         "drilled_fresh_read",
         lambda i: replace(i, closing=(Reason(RELEASE, "FAIL", "drilled_fresh_read", "platform", "the drill's fault"),)),
     ),
+}
+RELEASE_CONTROLS: Mapping[str, Callable[[GateInputs], GateInputs]] = {
+    "a newer run failed, a later one passed": partial(_passed_under, _POLICY_DIGEST),
 }
 
 #: What happened to one row in a newer run of the environment -> its verdict there.
@@ -507,6 +522,8 @@ def cases(policy: GatePolicy, now: datetime) -> Iterator[DrillCase]:
             yield DrillCase(row.id, control, Outcome.OPEN, "", partial(change, complete, row))
     for fault, (code, change_all) in RELEASE_FAULTS.items():
         yield DrillCase(RELEASE, fault, Outcome.BLOCKED, code, partial(change_all, complete))
+    for control, change_all in RELEASE_CONTROLS.items():
+        yield DrillCase(RELEASE, control, Outcome.OPEN, "", partial(change_all, complete))
     yield from _fresh_cases(complete)
     for fault, (code, recorded) in RECORDED_FAULTS.items():
         yield DrillCase(RELEASE, fault, Outcome.BLOCKED, code, partial(recorded.given, complete))
@@ -541,7 +558,8 @@ def _fresh_cases(complete: GateInputs) -> Iterator[DrillCase]:
 
 def required_cases(policy: GatePolicy) -> set[tuple[str, str]]:
     """(row, fault) of every case that a drill under this policy must have tried."""
-    about_all = (*RELEASE_FAULTS, *DEPLOYED_FAULTS, *ALARM_FAULTS, *FRESH_CONTROLS, *RECORDED_FAULTS, *RECORDED_CONTROLS)
+    faults = (*RELEASE_FAULTS, *DEPLOYED_FAULTS, *ALARM_FAULTS, *RECORDED_FAULTS)
+    about_all = (*faults, *RELEASE_CONTROLS, *FRESH_CONTROLS, *RECORDED_CONTROLS)
     required = {(RELEASE, fault) for fault in (CONTROL, *about_all)}
     required |= {(row.id, fault) for row in ROWS if row.is_sign_off for fault in (*SIGNATURE_FAULTS, *SIGNATURE_CONTROLS)}
     for row in blocking_rows(policy):

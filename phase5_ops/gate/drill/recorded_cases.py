@@ -26,6 +26,7 @@ from phase5_ops.verdict import Verdict
 _NEWER, _MANIFEST, _OTHER = "newer-run-of-the-drill", "sha256:" + "e" * 64, "sha256:" + "0" * 64
 _JUDGED = [row for row in ALL_CHECKS if not row.is_sign_off]
 _PASSING: Rows = {row.id: (Verdict.PASS, ()) for row in _JUDGED}
+_ONE_LESS: Rows = {row.id: (Verdict.PASS, ()) for row in _JUDGED[1:]}
 _FAILING: Rows = {**_PASSING, _JUDGED[0].id: (Verdict.FAIL, ())}
 
 
@@ -113,6 +114,7 @@ def _revoked(name: str) -> KeySet:
     return _keys(replace(_key(name), revoked_at=datetime(2000, 1, 1, tzinfo=UTC)))
 
 
+_CRASHED = {"verdicts": {row.check: Verdict.PASS for row in _JUDGED[1:]}}
 _FAILED = {"verdicts": {row.check: Verdict.FAIL if row is _JUDGED[0] else Verdict.PASS for row in _JUDGED}}
 
 #: What can be wrong with records: name -> (code of the reason, the case).
@@ -164,6 +166,10 @@ RECORDED_FAULTS: Mapping[str, tuple[str, RecordedCase]] = {
     "a newer run failed": (
         GateReason.NEWER_RUN_DISAGREES.code,
         RecordedCase(_newer(**_FAILED), known=_FAILING, left=LeftEvidence(_MANIFEST, _FAILING)),
+    ),
+    "a newer run's check crashed": (
+        GateReason.NEWER_RUN_DISAGREES.code,
+        RecordedCase(_newer(**_CRASHED), known=_ONE_LESS, left=LeftEvidence(_MANIFEST, _ONE_LESS)),
     ),
     "a newer run failed and is not recorded": (GateReason.NEWER_RUN_DISAGREES.code, RecordedCase(_own(), known=_FAILING)),
 }

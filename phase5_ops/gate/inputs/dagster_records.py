@@ -323,7 +323,9 @@ def other_runs(
     for run in runs[:_MOST_OTHER_RUNS]:
         if run.ended_at is None or (run.facts.fixed_now and not allow_fixed_now):
             continue
-        found.append(OtherRun(run.facts.run_id, environment, run.ended_at, _rows(seen.results(run.facts))))
+        results = seen.results(run.facts)
+        policies = frozenset(result.policy_digest for result in results.values() if result.evaluated)
+        found.append(OtherRun(run.facts.run_id, environment, run.ended_at, _rows(results), policies=policies))
     if len(runs) > _MOST_OTHER_RUNS:  # even if those looked at are good: somebody may have made them to hide another
         found.append(OtherRun(runs[-1].facts.run_id, environment, NO_MOMENT, None))
     return tuple(found)

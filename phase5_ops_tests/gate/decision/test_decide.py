@@ -171,8 +171,11 @@ def test_a_refused_waiver_is_named_in_the_reason():
 # --- newer runs --------------------------------------------------------------------------------------------------------------
 
 
-def newer(hours: float, rows, environment: str = "drill", run_id: str = "newer", *, recorded: bool = True) -> OtherRun:
-    return OtherRun(f"{run_id}-{hours}", environment, NOW + timedelta(hours=hours), rows, recorded)
+def newer(
+    hours: float, rows, environment: str = "drill", *, recorded: bool = True, policies=(COMPLETE.policy_digest,)
+) -> OtherRun:
+    at = NOW + timedelta(hours=hours)
+    return OtherRun(f"newer-{hours}", environment, at, rows, recorded, policies=frozenset(policies))
 
 
 ALL_PASS = {row.id: (PASS, ()) for row in EVIDENCE_ROWS}
@@ -201,6 +204,9 @@ ONE_ROW_ONLY = {"2.2": (PASS, ())}
         ((newer(1, ALL_PASS, recorded=False),), Outcome.OPEN),
         ((newer(1, ONE_FAILS), newer(2, ALL_PASS, recorded=False)), Outcome.BLOCKED),
         ((newer(1, ONE_FAILS, recorded=False), newer(2, ALL_PASS)), Outcome.OPEN),
+        ((newer(1, ONE_FAILS), newer(2, ALL_PASS, policies=["sha256:" + "f" * 64])), Outcome.BLOCKED),
+        ((newer(1, ONE_FAILS), newer(2, ALL_PASS, policies=[COMPLETE.policy_digest, None])), Outcome.BLOCKED),
+        ((newer(1, ONE_FAILS), newer(2, ALL_PASS, policies=[])), Outcome.BLOCKED),
     ],
 )
 def test_a_newer_run_that_disagrees_blocks_until_a_newer_one_passes(runs, outcome):
