@@ -427,4 +427,8 @@ def table_in(content: bytes, table: "DeclaredTable[Row, Facts]", digest: str = "
     """
     import pandas as pd
 
-    return table.kept(pd.read_parquet(BytesIO(content)), digest or sha256_of(content))
+    try:
+        frame = pd.read_parquet(BytesIO(content))
+    except Exception as error:  # of a damaged file pandas and pyarrow raise what they happen to come to: OSError, TypeError, ...
+        raise ValueError(f"not a table: {type(error).__name__}: {error}") from error
+    return table.kept(frame, digest or sha256_of(content))

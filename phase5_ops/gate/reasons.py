@@ -109,8 +109,8 @@ class GateReason(FindingCodes):
     )
     NEWER_RUN_DISAGREES = ReasonCode(
         Verdict.FAIL,
-        "A newer readiness run of the same environment has a row that FAILs, ERRORs or was not judged though it should have been, and"
-        " none since has passed under the candidate's own policy.",
+        "A newer readiness run of the same environment has a row that FAILs, ERRORs or was not judged though it should have been,"
+        " and none since has passed under the candidate's own policy.",
         "Cure what the newer run found, and make a new run.",
     )
     NEWER_RUN_UNREADABLE = ReasonCode(

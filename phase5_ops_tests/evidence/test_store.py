@@ -1,6 +1,7 @@
 """Evidence appears whole or not at all, and its digest tells any change."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +38,16 @@ def test_tables_come_back_with_how_they_were_read(store: EvidenceStore):
     table = store.read_table("run-1", "breaker_snapshot", NUMBERS)
     assert (table.rows, table.reads, table.observed_at) == ([Number(1), Number(2)], (READ,), NOW)
     assert table.digest == store.manifest("run-1")["tables/breaker_snapshot.parquet"]
+
+
+def test_a_damaged_table_is_an_error_of_one_kind_wherever_the_damage_lies(store: EvidenceStore):
+    """pandas and pyarrow raise what they happen to come to: an ArrowException, a TypeError, an ArrowNotImplementedError."""
+    path = store.table_path("run-1", "breaker_snapshot")
+    whole = path.read_bytes()
+    for place in range(0, len(whole), len(whole) // 80):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        with suppress(ValueError, KeyError):
+            _ = store.read_table("run-1", "breaker_snapshot", NUMBERS).rows
 
 
 def test_a_file_is_parsed_once_and_one_with_another_content_anew(store: EvidenceStore, monkeypatch):

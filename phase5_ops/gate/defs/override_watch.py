@@ -10,16 +10,19 @@ from datetime import datetime, timedelta
 import dagster as dg
 
 from phase5_ops.evidence.run_tags import ATTEMPT_TAG, DIGEST_TAG, ENVIRONMENT_TAG, OVERRIDE_TAG, PROMOTION_JOB, RELEASE_TAG
+from phase5_ops.gate.attestation.keys import KeysError
 from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import Override, stored_order
 from phase5_ops.gate.candidates.next_step import next_number, run_key
 from phase5_ops.gate.decision.override_rules import problems
 from phase5_ops.gate.defs.promotion_job import override_run_config
+from phase5_ops.gate.defs.tick_errors import said_of
 from phase5_ops.gate.inputs import dagster_records as check_state
 from phase5_ops.gate.inputs.read import DecidingSession
 from phase5_ops.gate.promotion.publication import begun
 from phase5_ops.gate.records import RunState
-from phase5_ops.gate.state.items import Fate, StateError, StoredOverride
+from phase5_ops.gate.signing.kms import SigningError
+from phase5_ops.gate.state.items import Fate, StoredOverride
 from phase5_ops.text import printable
 
 _LOOKED_AT = timedelta(days=7)  # how long after its end an order is looked at, for what it left half done
@@ -50,8 +53,10 @@ def watch_overrides(session: DecidingSession, now: datetime) -> tuple[list[dg.Ru
             continue
         try:
             request, why = _next(session, override, stored, now)
-        except StateError as error:
-            request, why = None, f"the state table could not be read: {error}"
+        except (KeysError, SigningError):
+            raise
+        except Exception as error:  # noqa: BLE001 - see `said_of`
+            request, why = None, f"it could not be looked at: {said_of(error, stored.id)}"
         requests += [request] if request else []
         lines += [printable(f"{override.release.name}: {override.kind} {override.id}: {why}")[:_LONGEST_LINE]] if why else []
     return requests, lines

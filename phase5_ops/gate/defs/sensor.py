@@ -6,7 +6,6 @@ attempt, so that a failed run never stands for the next one. A tick that fails h
 anew from what it reads. Nothing is decided here.
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,6 +30,7 @@ from phase5_ops.gate.defs.override_watch import watch_overrides
 from phase5_ops.gate.defs.promotion_job import promotion_run_config
 from phase5_ops.gate.defs.recording import record_changes
 from phase5_ops.gate.defs.stating import Describe, last_stated, state_document
+from phase5_ops.gate.defs.tick_errors import said_of
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.inputs import dagster_records as check_state
 from phase5_ops.gate.inputs.candidate_events import candidate_events
@@ -43,8 +43,6 @@ from phase5_ops.gate.state.items import Candidate, Fate, MalformedItem, Register
 from phase5_ops.gate.state.notice_box import notices_pk, release_key
 from phase5_ops.orchestration.names_in_dagster import DagsterNames
 from phase5_ops.settings import ConfigurationError, Settings
-
-log = logging.getLogger(__name__)
 
 SENSOR = "promotion_gate"
 
@@ -128,8 +126,8 @@ def _observe(session: DecidingSession, tick: Tick, now: datetime) -> None:
     try:
         line = observe(session, session.present)
         session.kept.observed_at = now
-    except (StateError, KeysError, SigningError) as error:
-        line = f"what is deployed could not be recorded: {error}"
+    except Exception as error:  # noqa: BLE001 - see `said_of`
+        line = f"what is deployed could not be recorded: {said_of(error, 'what is deployed could not be recorded')}"
     tick.lines += [line[:_LONGEST_LINE]] if line else []
 
 
@@ -251,8 +249,8 @@ def _advance(
         else:
             _do(session, candidate, action, tick)
         _recorded(session, _look(session, candidate, action, inputs, decision), tick, now)
-    except (StateError, KeysError, SigningError) as error:
-        tick.lines.append(f"{name}: the gate could not read or write what it needs: {error}"[:_LONGEST_LINE])
+    except Exception as error:  # noqa: BLE001 - see `said_of`
+        tick.lines.append(f"{name}: the gate could not read or write what it needs: {said_of(error, name)}"[:_LONGEST_LINE])
         return
 
     def document() -> Mapping[str, Any]:
@@ -270,10 +268,8 @@ def _state(candidate: Candidate, tick: Tick, write: Callable[[], tuple[str, ...]
     name = candidate.release.name
     try:
         problems = write()
-    except Exception as error:
-        if not isinstance(error, (StateError, KeysError, SigningError)):
-            log.exception("the document of %s could not be made", name)
-        problems = (f"the document of what the gate says could not be written: {type(error).__name__}: {error}",)
+    except Exception as error:  # noqa: BLE001 - see `said_of`
+        problems = (f"the document of what the gate says could not be written: {said_of(error, name)}",)
     tick.lines += [f"{name}: {problem}"[:_LONGEST_LINE] for problem in problems]
     return not problems
 
@@ -283,17 +279,15 @@ def _said_on_what(session: DecidingSession, candidate: Candidate, tick: Tick, wo
 
     A candidate promoted between two ticks, by a run that somebody launched, may have no such document.
     """
+    name = candidate.release.name
     try:
         record = session.state.promotion(candidate.release, candidate.series)
         last = last_stated(session, candidate)
         if record is None or (last is not None and last.document.get("decision") == Outcome.OPEN):
             return True
-    except (StateError, KeysError, SigningError) as error:
-        tick.lines.append(
-            f"{candidate.release.name}: whether a document says what it was promoted on could not be read: {error}"[
-                :_LONGEST_LINE
-            ]
-        )
+    except Exception as error:  # noqa: BLE001 - see `said_of`
+        line = f"{name}: whether a document says what it was promoted on could not be read: {said_of(error, name)}"
+        tick.lines.append(line[:_LONGEST_LINE])
         return False
 
     def document() -> Mapping[str, Any]:

@@ -65,6 +65,6 @@ def _table(store: EvidenceStore, run_id: str, asset: str, table: DeclaredTable[R
     try:
         kept = store.read_table(run_id, asset, table)
         _ = kept.rows  # raises where the table has other columns
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return kept

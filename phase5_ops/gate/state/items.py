@@ -317,6 +317,10 @@ def candidate_in(item: Item) -> Candidate:
     """
     candidate = read(Candidate, {**item, "release": item})
     release = candidate.release
+    try:
+        check_release(release)
+    except ValueError as error:
+        raise MalformedItem(item, error) from error
     if item.get("pk") != release_pk(release):  # or what was said of another release or environment would be shown for this one
         raise MalformedItem(item, ValueError(f"it is about {release.name} in {release.environment}"))
     return candidate

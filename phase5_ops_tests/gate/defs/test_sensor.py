@@ -546,6 +546,46 @@ def test_what_cannot_be_put_into_a_document_costs_no_run_and_no_other_candidate(
     )
 
 
+def test_an_error_that_nobody_thought_of_stops_no_other_candidate(sources, monkeypatch, caplog):
+    register(sources)
+    first = tick(sources)
+    judged(monkeypatch)
+    tick(sources, first.cursor)  # r-1 waits for signatures, so that r-2 does not take its place
+    register(sources, "r-2")
+    monkeypatch.setattr(check_state.CandidateRuns, "of", lambda *_: [])  # both want a run
+    real = sensor.next_action
+
+    def unable(candidate, **given):
+        if candidate.release.name == "r-1":
+            raise TypeError("a damaged file")
+        return real(candidate, **given)
+
+    monkeypatch.setattr(sensor, "next_action", unable)
+    found = tick(sources, first.cursor)
+    assert {request.tags[RELEASE_TAG] for request in found.requests} == {"r-2"}
+    assert "r-1: the gate could not read or write what it needs: TypeError: a damaged file" in found.lines
+    assert "in unable" in caplog.text
+
+
+def test_what_is_deployed_and_cannot_be_recorded_takes_no_request_away(sources, monkeypatch):
+    register(sources)
+    monkeypatch.setattr(sensor, "observe", lambda *_: 1 / 0)
+    found = tick(sources)
+    assert [request.job_name for request in found.requests] == [READINESS_JOB]
+    assert "what is deployed could not be recorded: ZeroDivisionError: division by zero" in found.lines
+
+
+@pytest.mark.parametrize("digest", ["junk", "sha256:" + "D" * 64, ""])
+def test_a_candidate_without_a_digest_is_none(sources, aws, digest):
+    register(sources)
+    cursor = tick(sources).cursor
+    table = aws.resource("dynamodb").Table(sources.run.settings.tables.readiness)
+    item = table.get_item(Key={"pk": "RELEASE#production#r-1", "sk": "CANDIDATE"})["Item"]
+    table.put_item(Item={**item, "digest": digest})
+    found = tick(sources, cursor)
+    assert (found.requests, [line for line in found.lines if "a candidate is passed over" in line] != []) == ([], True)
+
+
 def test_an_item_that_is_no_candidate_stops_no_other_and_takes_no_other_ones_word(sources, monkeypatch, aws):
     register(sources)
     cursor = tick(sources).cursor

@@ -488,7 +488,7 @@ def test_what_somebody_wrote_among_the_orders_stops_nothing(promoted):
     promoted.asks("bob", OrderKind.ROLLBACK, **WHY)
     tick = promoted.tick()
     assert len(tick.requests) == 1
-    assert sum("is no order; find out" in line for line in tick.lines) == 5
+    assert sum("is no order; find out" in line for line in tick.lines) == 6
     assert promoted.carries_out(tick.requests[0]).promoted
 
 
