@@ -178,6 +178,8 @@ def _lines(what: ToSign) -> Iterator[str]:
     yield f"statement  {what.statement_digest}"
     if said.url:
         yield f"report     {said.url}"
+    for name, value in sorted((said.context or {}).items()):
+        yield f"context    {name}={value}, for the target"
     yield from _row_lines(said.rows)
     yield from _list("waivers", [_waiver_line(waiver) for waiver in said.waivers])
     yield from (f"  {line}" for line in what.in_vain)

@@ -96,7 +96,8 @@ class _Run:
     evaluated_at: Moment
     environment: Said
     not_tried: tuple[Text, ...] = ()
-    series: StrictInt | None = None  # of the candidate; earlier versions do not say it
+    series: StrictInt | None = None  # of the candidate; earlier versions say neither this nor the context
+    context: dict[Text, Text] | None = None
     schema: Literal[1] = 1  # of the statement; the first version does not say it
 
 
@@ -134,6 +135,7 @@ class ReadinessFacts:
     Attributes:
         name, digest, environment: of the release.
         series: of the candidate; None in statements of an earlier version.
+        context: what the candidate was registered with for the target; None in statements of an earlier version.
         result: PASSED, WARNED or FAILED.
         run_id, evaluated_at: of the readiness run, and when the gate decided on it.
         evidence_digest, policy_digest: what it is bound to.
@@ -156,6 +158,7 @@ class ReadinessFacts:
     checklist_version: str | None
     url: str | None
     series: int | None
+    context: Mapping[str, str] | None
 
     def findings(self) -> dict[str, tuple[Finding, ...]]:
         """Row id -> its findings: code, verdict and subject; only of rows whose result counted."""
@@ -181,6 +184,7 @@ def readiness_statement(
     loosened: Sequence[str] = (),
     not_tried: Sequence[str] = (),
     url: str | None = None,
+    context: Mapping[str, str] | None = None,
 ) -> bytes:
     """The statement that the gate and the three roles sign.
 
@@ -198,13 +202,14 @@ def readiness_statement(
         loosened: thresholds looser than the shipped ones, in words.
         not_tried: what could not be tried, in words.
         url: where the report of the run is.
+        context: what the candidate was registered with for the target.
 
     Raises:
         ValueError: a digest is not a sha256.
     """
     shown = [StatedWaiver.of(each, (in_a_row or {}).get(each.id, 1)) for each in sorted(waivers, key=lambda each: each.id)]
     stated, waived = _ROWS.dump_python(tuple(rows)), _WAIVERS.dump_python(tuple(shown))
-    run = _Run(run_id, evaluated_at, release.environment, tuple(sorted(not_tried)), series)
+    run = _Run(run_id, evaluated_at, release.environment, tuple(sorted(not_tried)), series, dict(context or {}))
     rules = _Rules(CHECKLIST_VERSION, tuple(sorted(loosened)))
     configuration = (
         _part(EVIDENCE, evidence_digest, _RUN.dump_python(run, exclude={"schema"})),
@@ -268,6 +273,7 @@ def readiness_facts(statement: Statement) -> ReadinessFacts:
         rules.checklist_version,
         said.url,
         run.series,
+        run.context,
     )
 
 

@@ -378,6 +378,7 @@ def _freeze(
             loosened=loosened.loosened(settings),
             not_tried=not_tried,
             url=settings.run_address(inputs.run_id),
+            context=candidate.context,
         )
         key_id, signature = session.signed_by_gate(payload)
         state.freeze_statement(candidate.release, candidate.series, payload, signature, key_id)

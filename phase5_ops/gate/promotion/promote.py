@@ -4,12 +4,15 @@ It does not trust whoever started it: a run launched by hand goes through the sa
 targets, which are passed in as functions of the door; and how something is published once, which is in `publication.py`.
 """
 
+from collections.abc import Mapping
 from functools import partial
 
 from phase5_ops.checklist import ROLES
 from phase5_ops.files import sha256_of
-from phase5_ops.gate.attestation.envelopes import envelope_bytes
+from phase5_ops.gate.attestation.envelopes import envelope_bytes, read_envelope
 from phase5_ops.gate.attestation.orders import OrderKind
+from phase5_ops.gate.attestation.readiness_statement import readiness_facts
+from phase5_ops.gate.attestation.statement import read_statement
 from phase5_ops.gate.attestation.verification import LONGEST_WAIT
 from phase5_ops.gate.decision.decide import decide
 from phase5_ops.gate.decision.signature_rules import counting
@@ -71,9 +74,15 @@ def promote(door: PromotionDoor, release: Release) -> PromotionOutcome:
         problems=problems,
         decided_at=inputs.now,
         decided=decided,
-        context=candidate.context or {},
+        context=_signed_context(envelopes.readiness, candidate),
     )
     return publish_once(door, plan)
+
+
+def _signed_context(readiness: bytes, candidate: Candidate) -> Mapping[str, str]:
+    """What the order tells the target beside the release: as the three roles signed it, whatever the state table says by now."""
+    signed = readiness_facts(read_statement(read_envelope(readiness).payload)).context
+    return candidate.context or {} if signed is None else signed
 
 
 def _attest(door: PromotionDoor, candidate: Candidate, inputs: GateInputs, decision: Decision) -> Prepared | None:

@@ -156,7 +156,14 @@ def test_a_fixed_clock_does_not_sign_outside_the_sandbox(desk, reader):
 
 def test_the_person_sees_all_that_is_signed_and_nothing_steers_the_terminal(desk):
     loosened = ("slo.error_rate_max is 0.5, shipped 0.01",)
-    desk.ready(readiness_payload(loosened=loosened, not_tried=("probe \x1b[2Jx was not sent",), url="https://example.com/r"))
+    desk.ready(
+        readiness_payload(
+            loosened=loosened,
+            not_tried=("probe \x1b[2Jx was not sent",),
+            url="https://example.com/r",
+            context={"pipeline_execution_id": "e-\x1b7"},
+        )
+    )
     signs(desk.person("alice"), "ops-sre")
     session = desk.open()
     text = as_text(to_sign(session, registered(session, RELEASE.name)))
@@ -166,6 +173,7 @@ def test_the_person_sees_all_that_is_signed_and_nothing_steers_the_terminal(desk
         *loosened,
         r"probe \x1b[2Jx was not sent",
         "https://example.com/r",
+        r"execution_id=e-\x1b7, for the target",
         "ops-sre: alice",
         f"{judged} of {judged}",
     ):

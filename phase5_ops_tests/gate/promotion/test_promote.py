@@ -1,5 +1,6 @@
 """A promotion happens once or not at all, whoever starts it, whatever is killed where, and says why not."""
 
+import json
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ import pytest
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.checklist import ROLES
+from phase5_ops.gate.attestation.envelopes import canonical_json
 from phase5_ops.gate.attestation.keys import GATE
 from phase5_ops.gate.attestation.orders import Publication, Published, idempotency_key
 from phase5_ops.gate.attestation.readiness_statement import facts_of
@@ -51,10 +53,10 @@ class Bench:
         self.changes: dict = {}
         self.wall = datetime.now(UTC)
 
-    def ready(self) -> Candidate:
-        candidate = Candidate(RELEASE, 1, Fate.PENDING, NOW, NOW + timedelta(days=1), "pipeline")
+    def ready(self, *, payload: bytes | None = None, context: dict[str, str] | None = None) -> Candidate:
+        candidate = Candidate(RELEASE, 1, Fate.PENDING, NOW, NOW + timedelta(days=1), "pipeline", context=context)
         self.state.register(candidate)
-        payload = readiness_payload(RELEASE)
+        payload = payload or readiness_payload(RELEASE)
         key_id, signature = self.signers.sign(GATE, payload)
         self.state.freeze_statement(RELEASE, 1, payload, signature, key_id)
         self.state.set_fate(candidate, Fate.READY_TO_SIGN)
@@ -108,6 +110,33 @@ def bench(reader, aws, signers) -> Bench:
         BillingMode="PAY_PER_REQUEST",
     )
     return Bench(reader, name, signers)
+
+
+def without_context() -> bytes:
+    """A readiness statement as an earlier version wrote it."""
+    statement = json.loads(readiness_payload(RELEASE))
+    del statement["predicate"]["configuration"][0]["annotations"]["context"]
+    return canonical_json(statement)
+
+
+@pytest.mark.parametrize(
+    ("payload", "told"),
+    [
+        (readiness_payload(RELEASE, context={"pipeline_execution_id": "signed"}), {"pipeline_execution_id": "signed"}),
+        (readiness_payload(RELEASE), {}),
+        (without_context(), {"pipeline_execution_id": "of the item"}),
+    ],
+)
+def test_the_target_gets_the_context_that_was_signed_whatever_the_candidates_item_says(bench, payload, told):
+    bench.ready(payload=payload, context={"pipeline_execution_id": "of the item"})
+    orders = []
+
+    def target(order) -> Published:
+        orders.append(order)
+        return bench.tell(order)
+
+    assert promote(bench.door(publish=target), RELEASE).ending is Ending.PROMOTED
+    assert [order.context for order in orders] == [told]
 
 
 def test_an_open_candidate_is_promoted_once_and_what_is_kept_verifies_offline(bench, signers):
