@@ -224,12 +224,14 @@ def _locked_by_another(door: PromotionDoor, plan: PromotionPlan, key: str) -> Lo
 
 
 def _last_look(door: PromotionDoor, plan: PromotionPlan) -> PromotionOutcome | None:
-    """Immediately before publishing: the candidate is as it was, the lock is ours, and the decision is fresh."""
+    """Immediately before publishing: the candidate is as it was and the newest, the lock is ours, and the decision is fresh."""
     candidate = plan.candidate
     present = door.state.candidate(candidate.release)
     if present != candidate:
         became = present.fate if present else "gone"
         return stopped(f"the candidate changed during the promotion: it is {became} now")
+    if plan.kind is OrderKind.OPEN and (newer := _newer_in_production(door.state, candidate)) is not None:
+        return stopped(f"{newer.release.name}, registered later, is {newer.fate}: only a rollback takes production back")
     lock = door.state.lock(candidate.release, candidate.series, override=plan.lock)
     if lock is None or lock.holder != door.holder:
         return PromotionOutcome(Ending.WAITING, (f"run {lock.holder if lock else 'nobody'} has taken the lock over",))
@@ -239,6 +241,13 @@ def _last_look(door: PromotionDoor, plan: PromotionPlan) -> PromotionOutcome | N
     if plan.override is not None and plan.decided_at + timedelta(seconds=since) >= plan.override.until:
         return blocked(f"the order ended during the promotion, at {iso(plan.override.until)}")
     return None
+
+
+def _newer_in_production(state: StateTable, candidate: Candidate) -> Candidate | None:
+    """A candidate that was registered later and went to production; it stays listed until everything older gave way."""
+    listed = state.open_candidates(candidate.release.environment, malformed=lambda _: None)  # the sensor says which are malformed
+    later = (other for other, _ in listed if other.registered_at > candidate.registered_at)
+    return next((other for other in later if other.fate in (Fate.PROMOTED, Fate.BREAK_GLASS)), None)
 
 
 #: What becomes of the candidate; a rollback leaves it PROMOTED as it is.

@@ -21,7 +21,7 @@ from phase5_ops.gate.inputs.promotion_records import DECISION_FILE, READINESS_FI
 from phase5_ops.gate.promotion.promote import promote
 from phase5_ops.gate.promotion.publication import Ending, PromotionDoor
 from phase5_ops.gate.promotion.targets.choice import publish
-from phase5_ops.gate.records import Reason
+from phase5_ops.gate.records import Reason, Release
 from phase5_ops.gate.signing.stored_signatures import verified_sign_offs
 from phase5_ops.gate.state.items import Candidate, Fate, Promotion, StateError, StoredSignOff
 from phase5_ops.gate.state.table import StateTable
@@ -221,6 +221,28 @@ def test_a_candidate_aborted_after_the_decision_is_not_published(bench):
 
     outcome = promote(bench.door(sign=signs_while_somebody_aborts), RELEASE)
     assert (outcome.ending, bench.told) == (Ending.STOPPED, [])
+
+
+@pytest.mark.parametrize(
+    ("later", "fate", "ending"),
+    [
+        (timedelta(hours=1), Fate.PROMOTED, Ending.STOPPED),
+        (timedelta(hours=1), Fate.BREAK_GLASS, Ending.STOPPED),
+        (timedelta(hours=1), Fate.READY_TO_SIGN, Ending.PROMOTED),
+        (timedelta(hours=-1), Fate.PROMOTED, Ending.PROMOTED),
+    ],
+)
+def test_a_release_that_a_newer_one_overtook_is_not_promoted_by_whoever_launches_it(bench, later, fate, ending):
+    bench.ready()
+    newer = Release("r-newer", "sha256:" + "e" * 64, RELEASE.environment)
+    candidate = Candidate(newer, 1, Fate.PENDING, NOW + later, NOW + timedelta(days=1), "pipeline")
+    bench.state.list_open(newer, NOW)
+    bench.state.register(candidate)
+    bench.state.set_fate(candidate, fate)
+    outcome = promote(bench.door(), RELEASE)
+    assert (outcome.ending, len(bench.told)) == (ending, ending is Ending.PROMOTED)
+    if ending is Ending.STOPPED:
+        assert f"r-newer, registered later, is {fate}" in str(outcome.reasons)
 
 
 def test_another_runs_fresh_lock_is_waited_for_and_an_old_one_is_taken_over(bench):
