@@ -23,7 +23,6 @@ from phase5_ops.ccnative.attributes import (
     whole_number,
 )
 from phase5_ops.ccnative.executions.records import ATTEMPT_PREFIX, FAILED, OUTCOME_PREFIX, RUNNING, SUCCEEDED, partition_key
-from phase5_ops.ccnative.executions.refusals import is_refusal
 from phase5_ops.ccnative.executions.trails import MALFORMED_KEPT
 from phase5_ops.ccnative.executions.usage import UNKNOWN_TOOL
 from phase5_ops.ccnative.ledger import stamp_of
@@ -55,7 +54,6 @@ OUTCOME_ATTRIBUTES = (
     "status",
     "attempt_count",
     "tool_name",
-    "error_message",
     "completed_at",
     "tenant_id",
     "account_id",
@@ -77,7 +75,6 @@ class Stored(NamedTuple):
         number: which attempt of its intent it is.
         at: epoch ms; when an attempt started, when an outcome was completed.
         tool: canonical name; "" where it is not known, as of every attempt.
-        refused: a failed outcome whose message is that of a refused call.
         owner: tenant, account and intent that the item names, where they are not those of its key; else None.
         updated: epoch ms of the last change of an attempt: when it started, or when it was told how it ended.
     """
@@ -87,7 +84,6 @@ class Stored(NamedTuple):
     number: int
     at: int
     tool: str = ""
-    refused: bool = False
     owner: Key | None = None
     updated: int = 0
 
@@ -170,16 +166,15 @@ def _stored(item: Mapping[str, Any], prefix: str, key: Key) -> Stored:
         raise AttributeProblem("status", f"expected one of {', '.join(_STATUSES[prefix])}, found {status!r}")
     trace = required(text(item, "trace_id") or None, "trace_id")
     count = required(whole_number(item, "attempt_count"), "attempt_count")
-    intent = text(item, "action_intent_id")
-    owner = (str(text(item, "tenant_id")), str(text(item, "account_id")), key[2] if intent is None else intent)
+    intent = required(text(item, "action_intent_id") or None, "action_intent_id")
+    owner = (str(text(item, "tenant_id")), str(text(item, "account_id")), intent)
     own = None if owner == key else owner
     if prefix == ATTEMPT_PREFIX:
         return Stored(trace, status, count, _time(item, "started_at"), owner=own, updated=_time(item, "updated_at"))
     at = _time(item, "completed_at")
     tool = canonical_tool(required(text(item, "tool_name") or None, "tool_name"))
     known = "" if tool == UNKNOWN_TOOL else intern(tool)
-    refused = status == FAILED and is_refusal(text(item, "error_message") or "")
-    return Stored(trace, status, count, at, known, refused, own)
+    return Stored(trace, status, count, at, known, own)
 
 
 def _time(item: Mapping[str, Any], name: str) -> int:

@@ -54,7 +54,7 @@ class Trail:
         started_last: the last start, which is the first where there is but one.
         start_count, end_count: the attempt's number, as start and end have it; None where an entry has none.
         reported: the tool ran, and reported how it ended: an end with a status.
-        refused: an end without status says that the call was refused, or that something else failed; None where it does not say.
+        refused: an end without status says that the call was refused, and not that something else failed.
         replayed: REPLAY_STARTED is there.
         notes: where entries contradict each other or themselves.
     """
@@ -85,8 +85,7 @@ class Trail:
         self.ended: int | None = None
         self.start_count: int | None = None
         self.end_count: int | None = None
-        self.reported = self.replayed = False
-        self.refused: bool | None = None
+        self.reported = self.replayed = self.refused = False
         self.notes: tuple[str, ...] = ()
 
     @property
@@ -150,8 +149,7 @@ class ExecutionTrails:
         intent = _needed(data, "action_intent_id", "data.")
         status = _optional(data, "status", "data.") if event in (ACTION_EXECUTED, ACTION_FAILED) else None
         count = _count(data, event, status)
-        message = _optional(data, "error_message", "data.") if event == ACTION_FAILED and status is None else None
-        refused = None if message is None else is_refusal(message)
+        refused = event == ACTION_FAILED and status is None and is_refusal(_needed(data, "error_message", "data."))
         trail = self.by_trace.get(trace)
         if trail is None:
             trail = self.by_trace[trace] = Trail(tenant, account, intent)
@@ -170,7 +168,7 @@ class ExecutionTrails:
         else:
             self._end(trail, event, at, status=status, count=count, refused=refused)
 
-    def _end(self, trail: Trail, event: str, at: int, *, status: str | None, count: int | None, refused: bool | None) -> None:
+    def _end(self, trail: Trail, event: str, at: int, *, status: str | None, count: int | None, refused: bool) -> None:
         if event == ACTION_EXECUTED:
             trail.executed += 1
         else:

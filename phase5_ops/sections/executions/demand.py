@@ -62,15 +62,14 @@ class ToolCalls:
         self._failed: Counter[tuple[str, int, int]] = Counter()
         self._ended = self._unknown = self._refused = 0
 
-    def add(self, trace: str, trail: Trail, outcome: Stored | None) -> None:
+    def add(self, trail: Trail, outcome: Stored | None) -> None:
         """Counts what one execution called; `outcome` is its intent's, which may be of another execution."""
         if trail.ended is None or not self._since <= trail.ended <= self._until:
             return
         self._ended += 1
         if not trail.reported:
             self._unknown += 1
-            own = outcome is not None and outcome.trace == trace and outcome.refused
-            self._refused += own if trail.refused is None else trail.refused
+            self._refused += trail.refused
             return
         began, ended = sorted((trail.started if trail.started is not None else trail.ended, trail.ended))
         tool = outcome.tool if outcome is not None else ""

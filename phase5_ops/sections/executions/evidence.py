@@ -216,7 +216,7 @@ def execution_outcomes(
             counts["young"] += 1
         else:
             counts["executions"] += 1
-            calls.add(trace, trail, records.outcome_of(key))
+            calls.add(trail, records.outcome_of(key))
             row = making.row(trace, trail, began)
             if _plainly_whole(row):
                 counts["whole"] += 1
@@ -340,7 +340,7 @@ class _ExecutionRows:
             ledger_unreadable=trace in records.trails.unreadable,
             notes=[
                 *trail.notes,
-                *_called(trail, outcome, trace),
+                *_no_tool(trail, outcome, trace),
                 *self._backwards(trail, outcome, trace),
                 *self._owner_notes(trace, key),
                 *self._strays.get(trace, ()),
@@ -376,14 +376,9 @@ def _whose(stored: Stored | None, trace: str, key: Key, of: StoredExecutions, *,
     return OWN if stored.trace == trace else EARLIER if stored.at <= before else LATER
 
 
-def _called(trail: Trail, outcome: Stored | None, trace: str) -> Iterator[str]:
-    """Where its end and its own outcome do not agree on whether a tool was called."""
-    if outcome is None or outcome.trace != trace or trail.ended is None:
-        return
-    if trail.reported and not outcome.tool:
+def _no_tool(trail: Trail, outcome: Stored | None, trace: str) -> Iterator[str]:
+    if trail.reported and outcome is not None and outcome.trace == trace and not outcome.tool:
         yield "its tool reported how it ended, and its outcome names no tool"
-    if not trail.reported and trail.refused is None and outcome.tool:
-        yield f"its end has neither a status nor an error message, and its outcome names the tool {outcome.tool}"
 
 
 def _named(key: Key) -> str:

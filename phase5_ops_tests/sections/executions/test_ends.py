@@ -98,13 +98,17 @@ def test_what_contradicts_itself_is_found(change, code):
     assert (found.verdict, codes(found)) == (Verdict.FAIL, [code])
 
 
-def test_a_failure_of_which_the_ledger_lost_what_its_outcome_says_was_called_is_found():
-    execution = Execution(1, status="FAILED")
-    without = {name: value for name, value in execution.end["data"].items() if name not in ("status", "attempt_count")}
-    execution.end["data"] = without
-    assert codes(Platform.of(execution).ends()) == ["execution_records_disagree"]
-    execution.end["data"] = without | {"error_message": "The validator failed"}  # one that names the tool that it did not call
-    assert Platform.of(execution).ends().verdict is Verdict.PASS
+@pytest.mark.parametrize("message", [None, " "])
+def test_a_failure_that_says_neither_how_its_tool_ended_nor_what_else_failed_is_malformed(message):
+    """A replay has no outcome of its own that could say that a tool was called."""
+    first = Execution(1, status="FAILED", tool=None, message="IntentExpiredError")
+    replay = executed_again(first, timedelta(hours=3), replayed=True, status="FAILED", message="The validator failed")
+    del replay.end["data"]["status"], replay.end["data"]["attempt_count"]
+    replay.end["data"]["error_message"] = "The validator failed"
+    assert Platform.of(first, replay).ends().verdict is Verdict.PASS
+    replay.end["data"]["error_message"] = message
+    platform = Platform.of(first, replay, Execution(3))
+    assert codes(platform.ends()) == codes(platform.measures()) == ["execution_record_malformed"]
 
 
 @pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED"])
@@ -352,6 +356,8 @@ def with_broken(table: str, name: str, value: object) -> Platform:
         (OUTCOMES, "attempt_count", {"N": "1.5"}),
         (OUTCOMES, "completed_at", {"S": "2026-11-23"}),
         (OUTCOMES, "tool_name", None),
+        (OUTCOMES, "action_intent_id", None),
+        (ATTEMPTS, "action_intent_id", {"S": ""}),
         (ATTEMPTS, "status", {"S": "LOCKED"}),
         (ATTEMPTS, "started_at", {"N": "5"}),
     ],
