@@ -33,14 +33,19 @@ _LABEL = frozenset({"reason", "reasons", "comment", "comments", "justification",
 #: What says that a text was not given (`not provided`).
 _DENIAL = frozenset({"no", "not", "without"})
 _GIVEN = frozenset(
-    {"given", "provided", "specified", "stated", "supplied", "entered", "available", "applicable", "known"}
-    | {"value", "values", "string", "text"}
+    {"given", "provided", "specified", "stated", "supplied", "entered", "recorded", "set", "left", "available", "applicable"}
+    | {"known", "was", "is", "were", "has", "been", "yet", "value", "values", "string", "text"}
 )
 #: What adds nothing to a label or to a word for no value; with a denial alone it may say something (`not needed`).
 _FILLING = frozenset(
-    {"any", "specific", "particular", "special", "real", "further", "needed", "required", "necessary", "change", "for", "of"}
-    | {"it", "this", "that", "the", "a", "an", "was", "is", "were", "has", "been", "there", "at", "all", "whatsoever", "yet"}
+    {"any", "specific", "particular", "special", "real", "further", "needed", "required", "necessary", "change", "replay"}
+    | {"for", "of", "it", "this", "that", "the", "a", "an", "there", "at", "all", "whatsoever"}
 )
+_ARTICLES = frozenset({"a", "an", "the"})
+#: Spellings, and what they mean.
+_SPELLINGS = {r"\bn\s*[/.]\s*a\b": "none", r"\bno[ -]one\b": "noone", r"n['\u2019]t\b": " not"}
+#: A field's name before its text: one to three words without a digit, which no ticket's number is.
+_FIELD = re.compile(r"\W*[^\W\d]+(?: [^\W\d]+){0,2}\W*[:=](?P<text>.+)", re.DOTALL)
 _BY_A_ROLE = re.compile(r"\b(?:by|from) (?:the |a )?(?:user|caller|requester|requestor|person)\b")
 _TEMPLATE = re.compile(r"\$\{.*?\}|\{\{.*?\}\}|<[^<>]*>|%\([^)]*\)s|%[sv]\b|\$\w+")
 _WORD = re.compile(r"[^\W_]+")
@@ -69,8 +74,11 @@ def _unseen(char: str) -> bool:
 def says_nothing(text: str | None) -> bool:
     """True for no text, a blank, signs without a letter or digit, an unfilled template, or only words for "no value".
 
-    So do a label without its text, and a denial that it was given (`Reason: n/a`, `no reason was given`).
+    So do a label without its text, and a denial that it was given (`Details: n/a`, `no reason was given`).
     """
+    field = _FIELD.fullmatch(visible(text or ""))
+    if field is not None and _words(field["text"]) and says_nothing(field["text"]):
+        return True
     words = set(_BY_A_ROLE.sub(" ", " ".join(_words(text))).split())
     if not words or (words & _NO_VALUE and words <= _NO_VALUE | _ROLE):
         return True
@@ -97,11 +105,14 @@ def names_nobody(text: str | None, nobody: frozenset[str] = frozenset()) -> bool
         local = re.split("[:/]", local)[-1]
     words = set(_words(local))
     nobodys = {word for name in nobody for word in _words(name)} | _NO_VALUE | _EMPTY
+    if words & _DENIAL and words - _DENIAL - _ARTICLES and words <= _DENIAL | _GIVEN | _ROLE:
+        return True
     return says_nothing(local) or bool(words & nobodys and words <= nobodys | _NO_NUMBER | _ROLE | {"account"})
 
 
 def _words(text: str | None) -> list[str]:
-    """The words of a text, lower case; zeros alone are no word, and `n/a` is `none`."""
-    shown = _TEMPLATE.sub(" ", visible(text or "")).casefold()
-    shown = re.sub(r"\bn\s*[/.]\s*a\b", "none", shown)
+    """The words of a text, lower case, those of `camelCase` apart; zeros alone are no word."""
+    shown = re.sub(r"(?<=[a-z][a-z])(?=[A-Z])", " ", _TEMPLATE.sub(" ", visible(text or ""))).casefold()
+    for pattern, meant in _SPELLINGS.items():
+        shown = re.sub(pattern, meant, shown)
     return [word for word in _WORD.findall(shown) if word.strip("0")]

@@ -72,6 +72,16 @@ NO_REASON = [
     "missing reason",
     "empty string",
     "nothing",
+    "replay_reason: none",
+    "replayReason: null",
+    "reason wasn't provided",
+    "reason: not recorded",
+    "reason left blank",
+    "Details: none",
+    "notes = n/a",
+    '{"message": null}',
+    "not set",
+    "has not been given",
 ]
 SOMETHING = [
     "ops",
@@ -117,6 +127,9 @@ def test_what_gives_no_reason(text):
         "not needed",
         "Not for all users",
         "Reason: CHG-1042",
+        "CHG-1042: n/a",
+        "Details: see INC-7",
+        "rolled out: all users",
     ],
 )
 def test_a_reason_that_is_a_sentence_of_such_words_says_something(text):
@@ -128,12 +141,26 @@ def test_an_address_must_say_who_before_its_at(text):
     assert names_nobody(text)
 
 
-@pytest.mark.parametrize("text", ["dummy user", "missing id", "unknown account", "an unknown user", "na@acme.example"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dummy user",
+        "missing id",
+        "unknown account",
+        "an unknown user",
+        "na@acme.example",
+        "no one",
+        "No-one",
+        "no name",
+        "user not specified",
+        "not yet known",
+    ],
+)
 def test_a_role_without_a_name_is_nobody(text):
     assert names_nobody(text)
 
 
-@pytest.mark.parametrize("text", ["An Na", "na.an@acme.example", "Nan Li", "Nil An", "An"])
+@pytest.mark.parametrize("text", ["An Na", "na.an@acme.example", "Nan Li", "Nil An", "An", "An No"])
 def test_people_may_be_called_what_some_write_for_no_value(text):
     assert not names_nobody(text)
 
