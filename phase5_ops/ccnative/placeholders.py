@@ -39,7 +39,25 @@ _GIVEN = frozenset(
 #: What adds nothing to a label or to a word for no value; with a denial alone it may say something (`not needed`).
 _FILLING = frozenset(
     {"any", "specific", "particular", "special", "real", "further", "needed", "required", "necessary", "change", "replay"}
-    | {"for", "of", "it", "this", "that", "the", "a", "an", "there", "at", "all", "whatsoever"}
+    | {
+        "for",
+        "of",
+        "it",
+        "this",
+        "that",
+        "the",
+        "a",
+        "an",
+        "there",
+        "at",
+        "all",
+        "whatsoever",
+        "time",
+        "now",
+        "found",
+        "add",
+        "to",
+    }
 )
 _ARTICLES = frozenset({"a", "an", "the"})
 #: Spellings, and what they mean.

@@ -82,6 +82,9 @@ NO_REASON = [
     '{"message": null}',
     "not set",
     "has not been given",
+    "reason: none at this time",
+    "no reason found",
+    "None to add",
 ]
 SOMETHING = [
     "ops",
