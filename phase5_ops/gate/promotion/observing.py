@@ -27,7 +27,8 @@ def observe(session: GateSession, present: PresentPlatform) -> str | None:
         KeysError, SigningError: it cannot be told which keys to trust, or the gate's key does not sign.
     """
     state, environment = session.state, session.settings.environment
-    newest = max((at for at, _, _ in state.noted_releases(environment)), default=None)
+    noted = state.noted_releases(environment, malformed=lambda _: None)  # `released` shows them
+    newest = max((at for at, _, _ in noted), default=None)
     history = released(state, session.keys, environment, since=newest)
     if not history:
         return None

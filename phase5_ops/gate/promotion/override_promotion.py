@@ -29,7 +29,7 @@ from phase5_ops.gate.promotion.publication import (
     recorded,
     stopped,
 )
-from phase5_ops.gate.promotion.released import BY, live, released
+from phase5_ops.gate.promotion.released import BY, Released, live, released
 from phase5_ops.gate.reasons import GateReason, ReasonCode
 from phase5_ops.gate.records import Reason
 from phase5_ops.gate.session import GateSession
@@ -122,7 +122,7 @@ def standing_problems(
     if candidate.fate is not Fate.PROMOTED or record is None:
         seen = f"the candidate is {candidate.fate}; a rollback goes back only to a release that this gate promoted"
         return against(GateReason.OVERRIDE_NOT_POSSIBLE, seen)
-    present = live(released(state, keys, override.release.environment))
+    present = _live(state, keys, override.release.environment)
     if present is not None and present.release == override.release:
         seen = f"the release is live since {iso(present.at)}, by {BY[present.kind]}; there is nothing to go back from"
         return against(GateReason.OVERRIDE_NOT_POSSIBLE, seen)
@@ -131,6 +131,15 @@ def standing_problems(
         return against(GateReason.ATTESTATION_INVALID, seen)
     found = record_problems(record, override.release, override.series, keys=keys, now=now)
     return against(GateReason.ATTESTATION_INVALID, *found)
+
+
+def _live(state: StateTable, keys: KeySet, environment: str) -> Released | None:
+    """What is live, as far as that is known: to go back to what is live already is needless, and harms nobody."""
+    try:
+        return live(released(state, keys, environment))
+    except Exception:  # whatever stands among the records of others must not keep anybody from going back
+        log.exception("what is live in %s could not be read; the rollback goes on without it", environment)
+        return None
 
 
 def _in_production(state: StateTable, override: Override) -> str | None:

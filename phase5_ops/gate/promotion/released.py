@@ -1,15 +1,17 @@
 """What went to production through this gate, by which right, and what is live: from signed records, oldest first.
 
 The list of promotions in the state table only says where to look. What counts is the gate's signature over each publication
-(`promotion_records.py`); a record that does not carry it is shown with the reason, and what is live after it is unknown. What
-reached production without this gate is not known here.
+(`promotion_records.py`); a record that does not carry it, or cannot be read, is shown with the reason, and what is live after it
+is unknown. Whoever may write a signature may write such a record: it hides no other, and nothing stops at it. What reached
+production without this gate is not known here.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
-from phase5_ops.clock import iso
+from phase5_ops.clock import iso, parse_iso
 from phase5_ops.gate.attestation.envelopes import read_envelope
 from phase5_ops.gate.attestation.keys import KeySet
 from phase5_ops.gate.attestation.observation import Observation, RecordedObservation
@@ -20,11 +22,15 @@ from phase5_ops.gate.attestation.statement import read_statement
 from phase5_ops.gate.inputs.promotion_records import record_problems
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state.item_table import BATCH
-from phase5_ops.gate.state.items import Promotion, release_pk, slot
+from phase5_ops.gate.state.items import PROMOTED, RELEASE_NAME, MalformedItem, Promotion, check_release, release_pk, slot
 from phase5_ops.gate.state.table import StateTable
 
 #: By what a release went to production, in words.
 BY = {OrderKind.OPEN: "the gate", OrderKind.ROLLBACK: "rollback", OrderKind.BREAK_GLASS: "break-glass"}
+
+_UNKNOWN = "unknown"
+_BEGINNING = datetime.fromtimestamp(0, UTC)
+_BEYOND = 10**6  # every series
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +41,8 @@ class Released:
         release: name, digest, environment.
         series: of the candidate.
         kind: OPEN, ROLLBACK or BREAK_GLASS.
-        at: when it was published, as its record says.
-        run_id: of the promotion run.
+        at: when it was published, as its record says; the latest that it can have been, where that cannot be read.
+        run_id: of the promotion run; `unknown` where the record cannot be read.
         override: the order by which it was made; None where the gate was open.
         problems: why the record is not trusted; empty if it is.
         observed: what was seen deployed while it was the last publication, oldest first, each with why it is not trusted, or "".
@@ -72,7 +78,7 @@ def released(state: StateTable, keys: KeySet, environment: str, *, since: dateti
         since: those before this moment are left out; None for all.
 
     Raises:
-        StateError: the state table cannot be read.
+        StateError: the state table does not answer.
     """
     found: dict[tuple[str, int, str], Released] = {}
 
@@ -82,19 +88,22 @@ def released(state: StateTable, keys: KeySet, environment: str, *, since: dateti
         if key not in found or not each.problems:
             found[key] = each
 
-    noted = [(release, series) for at, release, series in state.noted_releases(environment) if since is None or at >= since]
+    unreadable: list[MalformedItem] = []
+    noted = [each for each in state.noted_releases(environment, malformed=unreadable.append) if since is None or each[0] >= since]
+    for error in unreadable:
+        note(_of_unreadable_note(error, environment))
     for start in range(0, len(noted), BATCH):
         batch = noted[start : start + BATCH]
-        state.read_ahead((release_pk(release), slot("PROMOTION", series)) for release, series in batch)
-        for release, series in batch:
-            if (record := state.promotion(release, series)) is not None:
-                note(_released(record, release, series, keys))
+        state.read_ahead((release_pk(release), slot("PROMOTION", series)) for _, release, series in batch)
+        for at, release, series in batch:
+            if (each := _published(state, keys, release, series, at=at)) is not None:
+                note(each)
     for stored in state.overrides(environment):
         order = stored_order(stored.id, stored.payload)
-        if order is None or order.release.environment != environment or (since is not None and order.until < since):
+        if order is None or not _can_take_effect(order, environment) or (since is not None and order.until < since):
             continue
-        if (record := state.promotion(order.release, order.series, override=order.id)) is not None:
-            note(_released(record, order.release, order.series, keys, order))
+        if (each := _published(state, keys, order.release, order.series, at=order.until, order=order)) is not None:
+            note(each)
     late = [each for each in found.values() if since is None or each.at >= since]
     return sorted(late, key=lambda each: (each.at, each.release.name, each.series))
 
@@ -138,7 +147,40 @@ def waivers_of(state: StateTable, keys: KeySet, each: Released) -> tuple[StatedW
     return readiness_facts(read_statement(read_envelope(record.readiness_envelope.encode()).payload)).waivers
 
 
+def _published(
+    state: StateTable, keys: KeySet, release: Release, series: int, *, at: datetime, order: Override | None = None
+) -> Released | None:
+    """The publication that the record of a series or of an order tells of; None where there is no record.
+
+    `at` is shown for one whose record cannot be read.
+    """
+    kind = order.kind if order else OrderKind.OPEN
+    try:
+        record = state.promotion(release, series, override=order.id if order else "")
+    except MalformedItem as error:
+        return Released(release, series, kind, at, _UNKNOWN, order, (str(error),))
+    return None if record is None else _released(record, release, series, keys, order)
+
+
 def _released(record: Promotion, release: Release, series: int, keys: KeySet, order: Override | None = None) -> Released:
     problems = record_problems(record, release, series, keys=keys, now=record.promoted_at, override=order)
     kind = order.kind if order else OrderKind.OPEN
     return Released(release, series, kind, record.promoted_at, record.holder, order, problems)
+
+
+def _of_unreadable_note(error: MalformedItem, environment: str) -> Released:
+    """What is shown for a note that names no record; one whose key has no time is in no other's place, and comes first."""
+    at = _BEGINNING
+    with suppress(ValueError):
+        at = parse_iso(error.read.resource.partition(f" {PROMOTED}")[2].partition("#")[0])
+    return Released(Release(error.read.resource, "", environment), 0, OrderKind.OPEN, at, _UNKNOWN, None, (str(error),))
+
+
+def _can_take_effect(order: Override, environment: str) -> bool:
+    """Whether the gate of this environment could ever have recorded an effect of the order: its names can be keys of items."""
+    try:
+        check_release(order.release)
+    except ValueError:
+        return False
+    named = order.release.environment == environment and RELEASE_NAME.fullmatch(order.id) is not None
+    return named and 0 < order.series < _BEYOND

@@ -350,6 +350,7 @@ def noted_release_in(item: Item) -> tuple[datetime, Release, int]:
     at, _, rest = str(item["sk"]).removeprefix(PROMOTED).partition("#")
     try:
         release = Release(noted.name, noted.digest, str(item["pk"]).removeprefix(promoted_pk("")))
+        check_release(release)  # or its record could not even be asked for
         return parse_iso(at), release, int(rest.rpartition("#")[2])
     except ValueError as error:
         raise MalformedItem(item, error) from error

@@ -304,9 +304,24 @@ class StateTable(ItemTable):
         noted = [read(Noted, item) for item in self._query(promoted_pk(environment), PROMOTED)]
         return [(each.name, frozenset((row, (code, subject)) for row, code, subject in each.waived)) for each in noted]
 
-    def noted_releases(self, environment: str) -> list[tuple[datetime, Release, int]]:
-        """When, release and series of every noted promotion of an environment, oldest first."""
-        return [noted_release_in(item) for item in self._query(promoted_pk(environment), PROMOTED)]
+    def noted_releases(
+        self, environment: str, *, malformed: Callable[[MalformedItem], None] | None = None
+    ) -> list[tuple[datetime, Release, int]]:
+        """When, release and series of every noted promotion of an environment, oldest first.
+
+        Args:
+            environment: of the gate.
+            malformed: called with each MalformedItem, so that it hides no other note; without it, that is raised.
+        """
+        found: list[tuple[datetime, Release, int]] = []
+        for item in self._query(promoted_pk(environment), PROMOTED):
+            try:
+                found.append(noted_release_in(item))
+            except MalformedItem as error:
+                if malformed is None:
+                    raise
+                malformed(error)
+        return found
 
     # --- overrides: written once -----------------------------------------------------------------------------------------------
 
