@@ -252,8 +252,8 @@ def rollback(  # noqa: PLR0917 - each is an option of the command
     """Go back to a release that this gate promoted before, with one fresh signature of ops-sre and its own attestation.
 
     No row has to pass: an incident must not block its own cure. The order stands for PHASE5_OVERRIDES__ROLLBACK_MINUTES and is
-    good for one effect. Exit codes: 0 signed (with --wait: it took effect); 1 refused, or no effect in time; 2 AWS did not do it,
-    or did not say; 3 usage or configuration.
+    good for one effect. Exit codes: 0 signed (with --wait: it took effect, which the gate has signed); 1 refused, or no effect in
+    time; 2 AWS did not do it, or did not say, or the record of the effect is not signed; 3 usage or configuration.
     """
     from phase5_ops.commands.override import OverrideRequest, run_override
     from phase5_ops.gate.attestation.orders import OrderKind
@@ -279,8 +279,8 @@ def break_glass(  # noqa: PLR0917 - each is an option of the command
 
     The first person asks for it with --reason and --ticket; the second signs the same order without them. It is attested as
     BREAK_GLASS, never as OPEN, and stands for PHASE5_OVERRIDES__BREAK_GLASS_HOURS. Needs PHASE5_NOTIFICATIONS__SNS_TOPIC_ARN.
-    Exit codes: 0 signed (with --wait: it took effect); 1 refused, or no effect in time; 2 AWS did not do it, or did not say;
-    3 usage or configuration.
+    Exit codes: 0 signed (with --wait: it took effect, which the gate has signed); 1 refused, or no effect in time; 2 AWS did not
+    do it, or did not say, or the record of the effect is not signed; 3 usage or configuration.
     """
     from phase5_ops.commands.override import OverrideRequest, run_override
     from phase5_ops.gate.attestation.orders import OrderKind

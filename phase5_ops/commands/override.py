@@ -1,8 +1,8 @@
 """`phase5 rollback` and `phase5 break-glass`: what the person is shown and asked, and how it ends. Text and exit codes only.
 
 The order is recorded and signed here; the sensor promotion_gate launches promotion_job for it, which judges it again. Exit
-codes: 0 signed (with --wait: it took effect); 1 refused, or no effect in time; 2 it could not be found out, or AWS did not do it;
-3 usage or configuration.
+codes: 0 signed (with --wait: it took effect, which the gate has signed); 1 refused, or no effect in time; 2 it could not be found
+out, or AWS did not do it, or the record of the effect cannot be trusted; 3 usage or configuration.
 """
 
 import time
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from phase5_ops.clock import iso
-from phase5_ops.commands.approvals import DONE, REFUSED, Confirm, check_name, check_role, gate_says, with_exit_code
+from phase5_ops.commands.approvals import DONE, REFUSED, UNKNOWN, Confirm, check_name, check_role, gate_says, with_exit_code
 from phase5_ops.commands.promote import context_of
 from phase5_ops.commands.status import age_line
 from phase5_ops.gate.approval.override import announce, new_override, sign_override, waiting_override, who_overrides
@@ -18,6 +18,7 @@ from phase5_ops.gate.approval.sign_off import registered
 from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import SIGNERS, Override
 from phase5_ops.gate.decision.override_rules import as_text
+from phase5_ops.gate.inputs.promotion_records import record_problems
 from phase5_ops.gate.records import SignOff
 from phase5_ops.gate.session import GateSession, Refused, new_session, open_session
 from phase5_ops.gate.state.items import Candidate
@@ -134,17 +135,28 @@ def _wait(
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Waits until the override has taken effect.
+    """Waits until the override has taken effect. Only the gate's signature shows that: anybody who signs may write a record.
 
     Raises:
         StateError: the state table cannot be read.
+        KeysError, SigningError: it cannot be told which keys to trust.
     """
     ends = monotonic() + seconds
     while True:
         # time limits of reading count for all calls of one reader, so each look has its own
-        record = new_session(settings, "waiting").state.promotion(override.release, override.series, override=override.id)
+        session = new_session(settings, "waiting")
+        record = session.state.promotion(override.release, override.series, override=override.id)
         if record is not None:
-            print(f"{override.id} took effect at {iso(record.promoted_at)} in run {record.holder}: {record.answer}", flush=True)
+            problems = record_problems(
+                record, override.release, override.series, keys=session.keys, now=record.promoted_at, override=override
+            )
+            if problems:
+                doubt = f"the record of its effect cannot be trusted: {'; '.join(problems)}"
+                what = "so it is not known whether it took effect; find out who wrote the record, and what is deployed"
+                print(printable(f"{override.id}: {doubt}; {what}"), flush=True)
+                return UNKNOWN
+            effect = f"{override.id} took effect at {iso(record.promoted_at)} in run {record.holder}: {record.answer}"
+            print(printable(effect), flush=True)
             return DONE
         if monotonic() >= ends:
             print(
