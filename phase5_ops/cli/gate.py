@@ -70,9 +70,10 @@ def promote(
     """Register a release candidate with the gate; the sensor promotion_gate does the rest.
 
     The same release and digest again is the same candidate, and one that has ended reports the same end again; --new-series tries
-    it once more. The name with another digest is refused (exit 3). With --wait: exit 0 promoted, and the gate's signed decision
-    verifies; 1 rejected, aborted, superseded, or no end in time. Exit 2: the webserver, the state table or KMS failed or did not
-    answer, or what the table says is not signed. While it waits, each change is told on stderr: what keeps the gate closed, and
+    it once more. The name with another digest is refused (exit 3). With --wait: exit 0 promoted, the gate's signed decision
+    verifies, and the release is live still; 1 rejected, aborted, superseded, rolled back from or replaced, or no end in time.
+    With --abort: 1 it has ended already. Exit 2: the webserver, the state table or KMS failed or did not answer, or what the
+    table says is not signed. While it waits, each change is told on stderr: what keeps the gate closed, and
     who has still to sign. The sensor runs in `phase5 ui`, or in any Dagster daemon.
     """
     if local and url is not None:

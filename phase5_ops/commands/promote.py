@@ -1,9 +1,10 @@
 """`phase5 promote`: registers a candidate or gives it up, and waits for what becomes of it.
 
 Registering is an event in Dagster, the state folder's own or one behind a webserver; the sensor `promotion_gate` does everything
-else. What became of a candidate is read from the state table alone. Exit codes: 0 promoted, or registered; 1 rejected, aborted,
-superseded, or no end in time; 2 the webserver or the state table did not do it, or did not say; 3 the name is taken by another
-digest, or a usage error. Dagster is imported where an instance is used: a release pipeline over HTTP needs none.
+else. What became of a candidate is read from the state table alone. Exit codes: 0 promoted and live still, or registered; 1
+rejected, aborted, superseded, promoted and no longer live, nothing to abort, or no end in time; 2 the webserver or the state
+table did not do it, or did not say; 3 the name is taken by another digest, or a usage error.
+Dagster is imported where an instance is used: a release pipeline over HTTP needs none.
 """
 
 import time
@@ -16,13 +17,13 @@ from typing import TYPE_CHECKING
 from phase5_ops.clock import iso
 from phase5_ops.commands.waiting import WaitingLog
 from phase5_ops.files import write_whole
-from phase5_ops.gate.attestation.keys import KeySet
 from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import stored_order
 from phase5_ops.gate.candidates import registration as candidates
 from phase5_ops.gate.candidates.registration import NotARegistration, registration
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.inputs.promotion_records import DECISION_FILE, OVERRIDE_FILE, READINESS_FILE, record_problems
+from phase5_ops.gate.promotion.released import after, in_its_place, released
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.state.items import CLOSED, Candidate, Fate, Promotion
@@ -119,7 +120,8 @@ def to_instance(instance: "dg.DagsterInstance", names: DagsterNames) -> Post:
 def ask(settings: Settings, post: Post, state: StateTable, asked: RegistrationRequest) -> tuple[RegistrationAnswer, int]:
     """Posts the event, if there is nothing against it.
 
-    For a closed candidate nothing is posted and its end is reported, unless a new series is asked for.
+    For a closed candidate nothing is posted and its end is reported, unless a new series is asked for; so it is where one is to
+    be aborted that has ended.
 
     Returns:
         What to print; and the series that the candidate has, or will have once the sensor has seen the event.
@@ -141,6 +143,9 @@ def ask(settings: Settings, post: Post, state: StateTable, asked: RegistrationRe
         )
     if asked.abort and present is None:
         raise ConfigurationError(f"no candidate {release.name} in {release.environment}")
+    if asked.abort and present is not None and present.fate not in (Fate.PENDING, Fate.READY_TO_SIGN):
+        text = f"{line(present)}; the candidate has ended, so there is nothing to abort"
+        return RegistrationAnswer(text, 1), present.series
     again = present is not None and present.fate in CLOSED and not asked.abort
     if present is not None and again and not asked.new_series:
         text = f"{line(present)}; the candidate has ended: give --new-series to try the release again"
@@ -166,6 +171,8 @@ def wait(
 ) -> RegistrationAnswer:
     """Waits until this series of the candidate has ended, for at most `timeout` seconds, and tells of each change.
 
+    One that was promoted counts as promoted only while it is live: what took its place did so by the gate or by an order.
+
     Each line begins with its time. `look` opens a session with its own reader; the keys are read only when the table says that
     the candidate was promoted, or holds another document of the gate than before.
     `accept_break_glass`: a promotion by break-glass counts as promoted too.
@@ -183,7 +190,7 @@ def wait(
             return RegistrationAnswer(f"CONFLICT: {release.name} is registered with {found.release.digest}", 3)
         present = found if found is not None and found.series >= series else None
         if present is not None and present.fate in (Fate.PROMOTED, Fate.BREAK_GLASS):
-            return _attested(state, present, look().keys, accept_break_glass=accept_break_glass)
+            return _attested(look(), present, accept_break_glass=accept_break_glass)
         if present is not None and present.fate in CLOSED and not _renewed(state, present):
             return RegistrationAnswer(line(present), 1)
         said = line(present) if present else f"{release.name}: the sensor promotion_gate has not seen the candidate yet"
@@ -193,9 +200,10 @@ def wait(
         sleep(min(_POLL_SECONDS, timeout - passed))
 
 
-def _attested(state: StateTable, candidate: Candidate, keys: KeySet, *, accept_break_glass: bool) -> RegistrationAnswer:
+def _attested(session: GateSession, candidate: Candidate, *, accept_break_glass: bool) -> RegistrationAnswer:
     """The answer for a candidate that was promoted by the table's word: only the gate's signature proves it."""
     release, series, now = candidate.release, candidate.series, datetime.now(UTC)
+    state, keys = session.state, session.keys
     if candidate.fate is Fate.BREAK_GLASS:
         if not accept_break_glass:
             return RegistrationAnswer(
@@ -216,11 +224,24 @@ def _attested(state: StateTable, candidate: Candidate, keys: KeySet, *, accept_b
         tried = [(record, record_problems(record, release, series, keys=keys, now=now))] if record is not None else []
     for each, problems in tried:
         if not problems:
-            return RegistrationAnswer(line(candidate), 0, _files(each, by_glass=candidate.fate is Fate.BREAK_GLASS))
+            return _unless_replaced(session, candidate, each)
     why = "; ".join(problem for _, problems in tried for problem in problems) or "there is no record of it"
     return RegistrationAnswer(
         f"{line(candidate)}; but its attestation does not verify: {why}; so it is not known whether it was promoted", 2
     )
+
+
+def _unless_replaced(session: GateSession, candidate: Candidate, record: Promotion) -> RegistrationAnswer:
+    """The answer for a candidate whose promotion is proved: what is live no longer is not deployed again without an order."""
+    release, at = candidate.release, record.promoted_at
+    history = released(session.state, session.keys, release.environment, since=at)
+    others = after(history, release, at)
+    if by := next((each for each in others if not each.problems), None):
+        back = f"; to go back to it: phase5 rollback {release.name}" if candidate.fate is Fate.PROMOTED else ""
+        return RegistrationAnswer(printable(f"{line(candidate)}; but it is no longer live, {in_its_place(by)}{back}"), 1)
+    if others:
+        return RegistrationAnswer(printable(f"{line(candidate)}; but it is not known whether it is live still: {others[-1]}"), 2)
+    return RegistrationAnswer(line(candidate), 0, _files(record, by_glass=candidate.fate is Fate.BREAK_GLASS))
 
 
 def _files(record: Promotion, *, by_glass: bool) -> dict[str, str]:

@@ -14,7 +14,7 @@ from phase5_ops.clock import iso
 from phase5_ops.gate.attestation.keys import KeySet
 from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.inputs.promotion_records import record_problems
-from phase5_ops.gate.promotion.released import Released, released, replaced_by
+from phase5_ops.gate.promotion.released import Released, in_its_place, released, replaced_by
 from phase5_ops.gate.state.items import CLOSED, Candidate, Fate
 from phase5_ops.gate.state.stated_documents import AHEAD_AT_MOST, SILENT_AFTER, NotStated, Stated, StatedDocuments
 from phase5_ops.report.document import EXIT_FAILING, EXIT_OPEN, EXIT_UNDECIDED, ReadinessDocument
@@ -84,7 +84,7 @@ def as_it_stands(stated: Stated, became: Became) -> ReadinessDocument:
     said, fate = stated_document(stated), became.candidate.fate
     undecided = _undecided(said, stated, became)
     closed = _closed(said, became)
-    replaced = _replaced(became.replaced_by)
+    replaced = in_its_place(became.replaced_by) if became.replaced_by else ""
     entry = None
     if said.candidate is not None:
         gate = "BLOCKED" if said.candidate.gate == "OPEN" and (closed or undecided) else said.candidate.gate
@@ -130,7 +130,7 @@ def _closed(said: ReadinessDocument, became: Became) -> list[str]:
     elif said.candidate is not None and said.candidate.fate == Fate.PROMOTED:
         closed.append(f"release {candidate.fate}: the gate said that it is PROMOTED, but the record of that is gone")
     if (became.recorded or became.glass) and became.replaced_by is not None and became.replaced_by.kind is OrderKind.ROLLBACK:
-        closed.append(f"release {_replaced(became.replaced_by)}")
+        closed.append(f"release {in_its_place(became.replaced_by)}")
     return closed
 
 
@@ -140,19 +140,6 @@ def _by_glass(glass: Released | None) -> str:
         return ""
     order = f"{glass.override.id}: {glass.override.reason}, {glass.override.ticket}"
     return f"promoted by break-glass, past the closed gate, at {iso(glass.at)} ({order})"
-
-
-def _replaced(by: Released | None) -> str:
-    """In words, what took a release's place; "" where nothing did."""
-    if by is None:
-        return ""
-    how = {
-        OrderKind.ROLLBACK: "rolled back from",
-        OrderKind.OPEN: "replaced",
-        OrderKind.BREAK_GLASS: "replaced by break-glass",
-    }[by.kind]
-    order = f" ({by.override.id}: {by.override.reason})" if by.override else ""
-    return f"{how} at {iso(by.at)}: {by.release.name} took its place{order}"
 
 
 def in_words(age: timedelta) -> str:

@@ -105,7 +105,12 @@ def released(state: StateTable, keys: KeySet, environment: str, *, since: dateti
         if (each := _published(state, keys, order.release, order.series, at=order.until, order=order)) is not None:
             note(each)
     late = [each for each in found.values() if since is None or each.at >= since]
-    return sorted(late, key=lambda each: (each.at, each.release.name, each.series))
+    return sorted(late, key=_place)
+
+
+def _place(each: Released) -> tuple[datetime, str, int]:
+    """By what publications are in order."""
+    return each.at, each.release.name, each.series
 
 
 def with_observed(history: Iterable[Released], observed: Iterable[RecordedObservation], keys: KeySet) -> list[Released]:
@@ -130,6 +135,29 @@ def replaced_by(history: Sequence[Released], release: Release) -> Released | Non
     trusted = [each for each in history if not each.problems]
     last = max((index for index, each in enumerate(trusted) if each.release == release), default=None)
     return None if last is None or last + 1 == len(trusted) else trusted[last + 1]
+
+
+def after(history: Sequence[Released], release: Release, at: datetime) -> tuple[Released, ...]:
+    """What of other releases followed the last publication of a release, oldest first, trusted or not; empty where it is live.
+
+    Args:
+        history: oldest first, from `at` on or from earlier.
+        release: that was published.
+        at: when it was published, by a trusted record that need not be part of the history: a killed run may have left no note.
+    """
+    last = max((_place(each) for each in history if each.release == release and not each.problems), default=(at, release.name, 0))
+    return tuple(each for each in history if _place(each) > last and each.release != release)
+
+
+def in_its_place(by: Released) -> str:
+    """In words, how a release lost its place in production to another."""
+    how = {
+        OrderKind.ROLLBACK: "rolled back from",
+        OrderKind.OPEN: "replaced",
+        OrderKind.BREAK_GLASS: "replaced by break-glass",
+    }[by.kind]
+    order = f" ({by.override.id}: {by.override.reason})" if by.override else ""
+    return f"{how} at {iso(by.at)}: {by.release.name} took its place{order}"
 
 
 def waivers_of(state: StateTable, keys: KeySet, each: Released) -> tuple[StatedWaiver, ...]:
