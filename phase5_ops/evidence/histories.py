@@ -57,7 +57,7 @@ class HistoryCode(FindingCodes):
     RUN_RECORDS_GONE = FindingCode(
         Verdict.INCONCLUSIVE,
         "The state table no longer holds the records of runs that an earlier run saw in it.",
-        f"Put the table back (point-in-time recovery). {_ACCEPT}",
+        f"Put the table back (point-in-time recovery), as docs/operating.md says, since it forgets what came later. {_ACCEPT}",
     )
     HISTORY_UNCONFIRMED = FindingCode(
         Verdict.INCONCLUSIVE,

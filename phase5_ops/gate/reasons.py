@@ -178,7 +178,8 @@ class GateReason(FindingCodes):
     RUN_RECORDS_BROKEN = ReasonCode(
         Verdict.ERROR,
         "A record of a run is gone from the state table or was exchanged, so a newer run may be hidden.",
-        "Restore the state table (point-in-time recovery); find out who changed it.",
+        "Restore the state table (point-in-time recovery), as docs/operating.md says, since it forgets what came later; find out"
+        " who changed it.",
     )
     # What is read once more immediately before a promotion, by `deployed_rules.py` and `alarm_rules.py`.
     PLATFORM_CHANGED_DURING_RUN = ReasonCode(

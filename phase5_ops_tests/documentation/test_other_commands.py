@@ -87,6 +87,7 @@ NOT_RUN = {
     " --from 2026-11-23-00:00 --to 2026-11-23-23:00 --noprompt": (
         "a daemon launches its runs; sections/isolation/logs/engines/test_hours.py makes such runs"
     ),
+    "dagster sensor cursor promotion_gate --delete": "gate/test_attacks.py resets the cursor as it does",
     "dagster-daemon run -w $DAGSTER_HOME/workspace.yaml": _SERVED,
     "dagster-webserver -w $DAGSTER_HOME/workspace.yaml": _SERVED,
     "dagster code-server start -m phase5_ops.definitions -a NAME": "test_definitions.py loads the module by this attribute",

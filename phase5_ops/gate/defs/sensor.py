@@ -33,7 +33,7 @@ from phase5_ops.gate.defs.stating import Describe, last_stated, state_document
 from phase5_ops.gate.defs.tick_errors import said_of
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.inputs import dagster_records as check_state
-from phase5_ops.gate.inputs.candidate_events import candidate_events
+from phase5_ops.gate.inputs.candidate_events import are_all, candidate_events, forgotten
 from phase5_ops.gate.inputs.read import DecidingSession, as_promoted, look_again, read_inputs
 from phase5_ops.gate.promotion.observing import observe
 from phase5_ops.gate.promotion.publication import begun
@@ -58,6 +58,10 @@ _CLOSED_A_TICK = 25  # superseded or unlisted, two writes each
 _CHECKS = {row.id: row.check for row in ALL_CHECKS if not row.is_sign_off}
 _LONGEST_REASON, _LONGEST_LINE = 8000, 300  # characters
 _SHOWN = 40  # blockers of a candidate in the skip reason: more than there are rows
+_FORGOTTEN = (
+    "the state table does not know of events that were applied: it was put back to an earlier moment, or somebody set the cursor"
+    " of this sensor. They are applied again; what else the table lost does not come back by itself: see docs/operating.md"
+)
 _OBSERVED_EVERY = timedelta(minutes=5)  # how often what is deployed is looked at for its record
 
 
@@ -110,8 +114,9 @@ def run_tick(session: DecidingSession, cursor: str | None, now: datetime, words:
         refuse_fixed_clock(session.settings, "the gate's sensor")
         session.pinned  # noqa: B018 - where the file of keys is not what it was, nothing is trusted and nothing is done
         _watch_overrides(session, tick, now)  # first: an incident waits for nothing else
-        tick.cursor = _register(session, cursor, tick, now)
-        _work(session, tick, now, words)
+        tick.cursor, done = _register(session, cursor, tick, now)
+        if done:
+            _work(session, tick, now, words)
         _observe(session, tick, now)  # last: it only records, and no candidate waits for it
     except (StateError, ConfigurationError, KeysError) as error:
         tick.lines.append(f"this tick stopped: {error}")
@@ -140,10 +145,18 @@ def _watch_overrides(session: DecidingSession, tick: Tick, now: datetime) -> Non
     tick.lines += lines
 
 
-def _register(session: DecidingSession, cursor: str | None, tick: Tick, now: datetime) -> str:
-    """Applies the events since the cursor; returns the cursor for the next tick."""
+def _register(session: DecidingSession, cursor: str | None, tick: Tick, now: datetime) -> tuple[str, bool]:
+    """Applies the events since the cursor, and those that the state table does not know of.
+
+    Returns:
+        The cursor for the next tick; and whether all was read: an abort that is still unread is applied before anything opens.
+    """
     settings, names = session.settings, DagsterNames.of(session.settings)
-    events, following = candidate_events(session.instance, names.key(candidates.ASSET), cursor, _EVENTS_A_TICK, now)
+    noted = session.state.applied_events(settings.environment)
+    if forgotten(cursor, noted):
+        tick.lines.append(_FORGOTTEN)
+    asset = names.key(candidates.ASSET)
+    events, following = candidate_events(session.instance, asset, cursor, _EVENTS_A_TICK, now, noted=noted)
     for event in events:
         if event.at is None:
             tick.lines.append(f"refused an event: Dagster cannot read event {event.storage_id} again ({event.unreadable})")
@@ -164,7 +177,12 @@ def _register(session: DecidingSession, cursor: str | None, tick: Tick, now: dat
             elif how is Registered.NEW and candidate is not None:
                 tick.lines.append(f"registered {wanted.release.name} {wanted.release.digest}, series {candidate.series}")
             session.instance.add_dynamic_partitions(names.releases, [wanted.release.name])
-    return following
+    if following != noted:
+        session.state.note_applied_events(settings.environment, following, instead_of=noted)  # refused: another daemon did
+    if are_all(events, _EVENTS_A_TICK):
+        return following, True
+    tick.lines.append(f"{len(events)} events were read, and there may be more: the next tick goes on, and no candidate before it")
+    return following, False
 
 
 def _work(session: DecidingSession, tick: Tick, now: datetime, words: SensorWords) -> None:

@@ -3,6 +3,9 @@
 Storage ids are not the order in which events appear: PostgreSQL gives an id out before its event can be seen, so that one with a
 smaller id may come after one with a larger. A tick that went on behind the largest would never see it, and a registration, or an
 abort, would be lost. So the last minutes are read again, and the cursor says what of them was applied.
+
+Dagster keeps the cursor, and the state table what the events did. Where the table is put back to an earlier moment, an abort
+since then would be forgotten. So the table keeps the cursor too, and what either of them does not know is applied again.
 """
 
 from bisect import bisect_left
@@ -44,15 +47,25 @@ class EventCursor:
     applied: frozenset[int] = frozenset()
 
     @classmethod
-    def read(cls, text: str | None) -> Self:
+    def read(cls, text: object) -> Self:
         """The cursor that a tick left; one that was set by hand and is none begins anew."""
-        ids = (text or "").split()
+        ids = text.split() if isinstance(text, str) else []
         if not ids or not all(each.isascii() and each.isdigit() and len(each) <= _LONGEST_ID for each in ids):
             return cls()
         return cls(int(ids[0]), frozenset(map(int, ids[1:])))
 
     def __str__(self) -> str:
         return " ".join(map(str, (self.settled, *sorted(self.applied))))
+
+    def knows(self, storage_id: int) -> bool:
+        """Whether this event was applied."""
+        return storage_id <= self.settled or storage_id in self.applied
+
+    def and_also(self, other: "EventCursor") -> "EventCursor":
+        """What both cursors know to be applied."""
+        settled = min(self.settled, other.settled)
+        later = (each for each in self.applied | other.applied if each > settled)
+        return EventCursor(settled, frozenset(each for each in later if self.knows(each) and other.knows(each)))
 
     def after(self, events: Sequence[CandidateEvent], now: datetime) -> "EventCursor":
         """Where the next tick begins when these, which are all after `settled`, were applied.
@@ -69,11 +82,25 @@ class EventCursor:
 _Read = Callable[[int, int, int], list[CandidateEvent]]
 
 
+def forgotten(cursor: str | None, noted: object) -> bool:
+    """Whether the state table does not know of events that by Dagster's cursor were applied to it.
+
+    Then it was put back to an earlier moment, or somebody set the cursor.
+
+    Args:
+        cursor: Dagster's.
+        noted: the table's; None where none is noted yet.
+    """
+    there = EventCursor.read(cursor)
+    return noted is not None and there.and_also(EventCursor.read(noted)) != there
+
+
 def candidate_events(
-    instance: DagsterInstance, asset: dg.AssetKey, cursor: str | None, limit: int, now: datetime
+    instance: DagsterInstance, asset: dg.AssetKey, cursor: str | None, limit: int, now: datetime, *, noted: object = None
 ) -> tuple[list[CandidateEvent], str]:
     """The materializations of the asset that were not applied yet, oldest first, and the cursor for when they are.
 
+    `noted` is the state table's own cursor, None where there is none yet: an event that only one of the two knows is read again.
     A cursor that is none, or ahead of every event there is, was set by hand: then all are read again. An event that cannot be
     read fails every read that it is part of; it is found and returned as unreadable, so that it hides no other.
     """
@@ -84,10 +111,17 @@ def candidate_events(
         return [event for record in records if (event := _candidate_event(record)) is not None]
 
     began = EventCursor.read(cursor)
+    if noted is not None:
+        began = began.and_also(EventCursor.read(noted))
     if not _fails(read, began.settled - 1, _BEYOND, 1) and not read(began.settled - 1, _BEYOND, 1):
         began = EventCursor()
     found = _read_all(read, began.settled, limit + len(began.applied))
     return [event for event in found if event.storage_id not in began.applied], str(began.after(found, now))
+
+
+def are_all(events: Sequence[CandidateEvent], limit: int) -> bool:
+    """Whether `candidate_events` has found all that there were when it was asked for this many."""
+    return len(events) < limit and sum(event.at is None for event in events) < _MOST_UNREADABLE
 
 
 def _read_all(read: _Read, since: int, limit: int) -> list[CandidateEvent]:

@@ -11,6 +11,7 @@
     OVERRIDES#<environment>         OVERRIDE#<id>                   a rollback or break-glass, as it is signed
     OVERRIDES#<environment>         OVERRIDE#<id>#SIGNATURE#<role>#<id>   one signature of it
     OPEN#<environment>              CANDIDATE#<name>                that the candidate may be open: for finding it, never trusted
+    OPEN#<environment>              EVENTS                          how far Dagster's events of candidates were applied here
     KEYS#<environment>              PINNED                          which keys `phase5 init` pinned: their ids, never the keys
     KEYS#<environment>              PINNED#<when>                   the same, each time it pinned others
     PROMOTED#<environment>          AT#<when>#<name>#<series>       one promotion and what was waived for it, in order of time:
@@ -37,6 +38,7 @@ from phase5_ops.gate.records import Pair, Release
 from phase5_ops.gate.state.item_table import ItemTable
 from phase5_ops.gate.state.items import (
     CLOSED,
+    EVENTS,
     OPEN,
     OVERRIDE,
     PINNED,
@@ -170,6 +172,16 @@ class StateTable(ItemTable):
         return self._update(
             open_pk(release.environment), OPEN + release.name, changes, "#listed_at = :was_listed_at", {"was_listed_at": mark}
         )
+
+    def applied_events(self, environment: str) -> object:
+        """How far the events that register candidates were applied here, as it was noted last; None where nothing is noted."""
+        item = self._get(open_pk(environment), EVENTS)
+        return None if item is None else item.get("cursor")
+
+    def note_applied_events(self, environment: str, cursor: str, *, instead_of: object) -> Written:
+        """Notes how far events were applied; refused where something else is noted than was read."""
+        item = {"pk": open_pk(environment), "sk": EVENTS, "cursor": cursor}
+        return self._put(item, "attribute_not_exists(#cursor) OR #cursor = :was", {"was": instead_of})
 
     def renew(self, candidate: Candidate) -> Written:
         """Begins the next series of a candidate in one write, with what was registered; refused if it changed in between."""

@@ -182,6 +182,37 @@ def test_a_cursor_that_stands_on_an_unreadable_event_is_no_reason_to_read_all_ag
     assert event.partition == "r-2"
 
 
+def test_a_state_table_that_was_put_back_has_the_aborts_since_then_applied_before_anything_is_worked_on(sources, monkeypatch):
+    register(sources)
+    before = tick(sources).cursor
+    register(sources, abort="true")
+    settled = tick(sources, before, datetime.now(UTC) + timedelta(minutes=5)).cursor
+    state, aborted = sources.state, sources.state.candidate(Release("r-1", "", "production"))
+    assert (aborted.fate, state.applied_events("production")) == (Fate.ABORTED, settled)
+    # the table as of before the abort
+    state.set_fate(aborted, Fate.PENDING)
+    state.note_applied_events("production", before, instead_of=settled)
+    judged(monkeypatch, signed=True)  # all has signed what would open now
+    found = tick(sources, settled, datetime.now(UTC) + timedelta(minutes=6))
+    assert (fate(sources), found.requests) == (Fate.ABORTED, [])
+    assert "the state table does not know of events that were applied" in found.lines[0]
+    again = tick(sources, found.cursor, datetime.now(UTC) + timedelta(minutes=6))
+    assert not any("does not know" in line for line in again.lines)
+
+
+def test_no_candidate_is_worked_on_before_all_events_are_read(sources, monkeypatch):
+    monkeypatch.setattr(sensor, "_EVENTS_A_TICK", 2)
+    register(sources)
+    register(sources, "r-2")
+    register(sources, abort="true")
+    first = tick(sources)
+    assert first.requests == []
+    assert "no candidate before it" in first.lines[-1]
+    second = tick(sources, first.cursor)
+    assert [request.tags[RELEASE_TAG] for request in second.requests] == ["r-2"]
+    assert fate(sources) is Fate.ABORTED
+
+
 @pytest.mark.parametrize("failing", [{3}, range(99)], ids=["once", "all the time"])
 def test_a_storage_that_does_not_answer_is_not_taken_for_an_unreadable_event(sources, monkeypatch, failing):
     register(sources)
