@@ -14,9 +14,11 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from phase5_ops.ccnative.attributes import MalformedRecord, shown
+from phase5_ops.ccnative.placeholders import visible
 
 PARTITION_PREFIX = "TENANT#"
 TRACE_PREFIX = "TRACE#"
@@ -34,6 +36,8 @@ TERMINAL = frozenset({REPLAY_COMPLETED, REPLAY_FAILED})
 REPLAY_TYPES = frozenset({REPLAY_REQUESTED, REPLAY_STARTED, *TERMINAL})
 ENDS = frozenset({*TERMINAL, ACTION_EXECUTED, ACTION_FAILED})
 RELEVANT = frozenset({*REPLAY_TYPES, EXECUTION_STARTED, ACTION_EXECUTED, ACTION_FAILED})
+
+_BY_LETTERS = {event.replace("_", ""): event for event in RELEVANT}
 
 #: How many malformed records are kept with their key; all are counted.
 MALFORMED_KEPT = 1000
@@ -325,8 +329,17 @@ def _usual_texts(item: dict[str, Any]) -> EntryTexts | None:
 
 def is_other_type(event: str) -> bool:
     """True for a type that no replay has, and that is not meant to be one either."""
-    meant = event.strip().upper()
-    return bool(meant) and meant not in RELEVANT
+    return bool(event.strip()) and meant_type(event) == ""
+
+
+@lru_cache(maxsize=4096)
+def meant_type(event: str) -> str:
+    """The relevant type that a type is, or is written for (`replay-requested`, `ReplayRequested`); "" for other types.
+
+    `REPLAY` for one that begins so and is none that is known: what it says of a replay is not understood.
+    """
+    letters = "".join(filter(str.isalnum, visible(event))).upper()
+    return _BY_LETTERS.get(letters) or ("REPLAY" if letters.startswith("REPLAY") else "")
 
 
 def usual_entry(texts: EntryTexts) -> LedgerEntry | None:
@@ -424,11 +437,11 @@ class _Reading:
         event = self._required("eventType")
         if event is None or event in RELEVANT:
             return event
-        meant = event.strip().upper()
-        if meant in RELEVANT:
-            self.problem("eventType", f"expected {meant}, found {shown(event)}")
-            return meant
-        return event
+        meant = meant_type(event)
+        if meant:
+            known = meant if meant in RELEVANT else f"one of {', '.join(sorted(REPLAY_TYPES))}"
+            self.problem("eventType", f"expected {known}, found {shown(event)}")
+        return meant if meant in RELEVANT else event
 
     def _text(self, holder: Mapping[str, Any], name: str, shown_as: str) -> str | None:
         """The text of an attribute; None if it is absent, NULL, or no text, which is also recorded as a problem."""

@@ -33,6 +33,7 @@ from phase5_ops.ccnative.ledger import (
     SUCCESS_STATUSES,
     epoch_ms,
     id_in_key,
+    meant_type,
     other_time,
     stamp_of,
 )
@@ -196,7 +197,7 @@ def _event(item: Mapping[str, Any]) -> str | None:
     kind = value.get("S") if isinstance(value, Mapping) else None
     if not isinstance(kind, str):
         return None
-    return _MEANT.get(kind) or _MEANT.get(kind.strip().upper())
+    return _MEANT.get(kind) or _MEANT.get(meant_type(kind))
 
 
 def _needed(holder: Mapping[str, Any], name: str, where: str = "") -> str:

@@ -202,7 +202,7 @@ def _notes(replay: Replay) -> str:
         elsewhere = entry.pk.startswith(PARTITION_PREFIX) and entry.partition_tenant != entry.tenant
         if entry.tenant != first.tenant or elsewhere:
             notes.append((OTHER_TENANT, entry.event, f"tenantId {entry.tenant!r} under {entry.pk!r}"))
-        elif entry.account != first.account and entry.event in REPLAY_TYPES:
+        elif entry.account != first.account and (entry.account or entry.event in REPLAY_TYPES):
             notes.append((OTHER_TENANT, entry.event, f"accountId {entry.account!r}"))
         if entry.intent and entry.intent != first.intent:
             notes.append((OTHER_INTENT, entry.event, entry.intent))

@@ -211,8 +211,9 @@ def test_an_entry_in_another_tenants_partition_is_found_as_that_alone(event):
     assert audit(items).codes() == ["replay_tenant_mismatch"]
 
 
-def test_an_end_that_names_another_account_is_found():
-    items = [{**item, "accountId": "acct-2"} if item["eventType"] == COMPLETED else item for item in replay()]
+@pytest.mark.parametrize("event", [EXECUTION, EXECUTED, COMPLETED])
+def test_an_entry_that_names_another_account_is_found(event):
+    items = [{**item, "accountId": "acct-2"} if item["eventType"] == event else item for item in replay()]
     assert audit(items).codes() == ["replay_tenant_mismatch"]
 
 
@@ -393,6 +394,9 @@ def test_ordinary_executions_and_unknown_events_are_no_business_of_this_row():
     [
         ({"eventType": None}, "eventType"),
         ({"eventType": "replay_completed"}, "eventType"),
+        ({"eventType": "ReplayCompleted"}, "eventType"),
+        ({"eventType": "REPLAY_COMPLETED\u200b"}, "eventType"),
+        ({"eventType": "REPLAY-DONE"}, "eventType"),
         ({"tenantId": ""}, "tenantId"),
         ({"tenantId": 7}, "tenantId"),
         ({"traceId": None}, "traceId"),
