@@ -38,6 +38,7 @@ FREE_FORM_KEYS = {"cc-native-cache": "cacheKey"}
 _KIND = re.compile(r"[A-Z][A-Z0-9_]*(#.*)?", re.DOTALL)  # what may follow a tenant: a segment name and its value
 _TENANT_SEGMENT = re.compile(r"(?:^|[#:/|,\s\"'(\[])TENANT#")
 _SECOND_PLACE = ("ACCOUNT#", "SIGNAL#")
+_TENANT_IN_SORT_KEY = ("USER#", "AGENT#")  # partition keys whose sort key names the tenant
 _PATH_FORMS = ("audit-exports/", "execution://")
 _HIVE_FORM = re.compile(r"(?:^|[/?&])tenant(?:_?id)?=([^/&?#\s]+)", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[#:/|]")
@@ -287,9 +288,20 @@ def judge_key(table: str, index: str, key: Mapping[str, str], scope: ExecutionSc
         return KeyJudgement(KeyScope.FOREIGN, foreign[0].tenant, f"{foreign[0].path} names tenant {foreign[0].tenant!r}")
     if any(naming.scope is KeyScope.AMBIGUOUS for naming in named):
         return KeyJudgement(KeyScope.AMBIGUOUS, None, "two known tenants fit the key, since an id holds the separator #")
-    if named:
-        return KeyJudgement(KeyScope.OWN, scope.tenant, f"{named[0].path} names the execution's tenant as a whole segment")
+    owner = next((naming for naming in named if _says_whose(table, key, naming.path)), None)
+    if owner is not None:
+        return KeyJudgement(KeyScope.OWN, scope.tenant, f"{owner.path} names the execution's tenant as a whole segment")
     return _tenantless(table, index, key, scope, written)
+
+
+def _says_whose(table: str, key: Mapping[str, str], attribute: str) -> bool:
+    """Whether a tenant in this attribute makes the key that tenant's: only the partition key does, but for two of its forms."""
+    partition = next(iter(key))
+    return (
+        attribute == partition
+        or (table in BARE_TENANT_TABLES and attribute == "tenantId")
+        or key[partition].startswith(_TENANT_IN_SORT_KEY)
+    )
 
 
 def _tenantless(table: str, index: str, key: Mapping[str, str], scope: ExecutionScope, written: bool) -> KeyJudgement:
@@ -323,6 +335,8 @@ def _tenants_of_key(table: str, key: Mapping[str, str], scope: ExecutionScope) -
     named: list[Naming] = []
     for position, (name, value) in enumerate(key.items()):
         named += _segments(name, value, scope)
+        if position == 0 and value in scope.other_tenants:
+            named.append(Naming(name, value, "key", KeyScope.FOREIGN))
         if position == 0:
             named += _unknown_second_place(name, value, scope)
     return named

@@ -97,6 +97,16 @@ def test_a_sort_key_that_names_another_tenant_is_foreign():
     assert verdict("cc-native-x", {"pk": "TENANT#acme", "sk": "COPY#TENANT#zeta"}) is KeyScope.FOREIGN
 
 
+@pytest.mark.parametrize("shared", ["ALL", "NOTES", "OUTCOMES", "GLOBAL", "ACCOUNT#zeta", "tenant#zeta", "new-tenant"])
+def test_a_sort_key_does_not_make_a_partition_of_all_the_tenants_own(shared):
+    for sort in ("TENANT#acme", "TENANT#acme#NOTE#1", "ENTRY#TENANT#acme"):
+        assert verdict("cc-native-x", {"pk": shared, "sk": sort}) is KeyScope.WITHOUT_TENANT
+
+
+def test_another_tenants_bare_id_as_partition_key_is_its_own_whatever_the_sort_key_names():
+    assert verdict("cc-native-x", {"pk": "zeta", "sk": "TENANT#acme"}) is KeyScope.FOREIGN
+
+
 @pytest.mark.parametrize("table", ["cc-native-tenants", "cc-native-signals", "cc-native-policy-config"])
 def test_tables_keyed_by_a_bare_tenant_id_need_it_whole(table):
     assert verdict(table, {"tenantId": "acme", "x": "zeta"}) is KeyScope.OWN
