@@ -39,6 +39,12 @@ class AlarmCode(FindingCodes):
         "The SLO can be missed without the alarm firing: its threshold is beyond the SLO's.",
         "Lower the threshold (for a percentile rank: raise it); mind percent and fraction.",
     )
+    ALARM_SILENT_WHEN_WORSE = FindingCode(
+        Verdict.FAIL,
+        "The alarm fires when the SLO is missed by little, and not when it is missed by more, such as when every call fails.",
+        "Let the share (or the latency) alone decide, without an upper limit; where every call fails the successes have no data:"
+        " put them into FILL(..., 0).",
+    )
     ALARM_WINDOW_OUT_OF_RANGE = FindingCode(
         Verdict.FAIL,
         "Period x evaluation periods is outside the allowed range (default 5-15 min).",

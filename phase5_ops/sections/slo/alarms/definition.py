@@ -6,6 +6,8 @@ CloudWatch User Guide, "Using Amazon CloudWatch alarms").
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import product
 
 from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS, TENANT_DIMENSION
 from phase5_ops.cloudwatch.statistics import StatisticKind
@@ -14,13 +16,14 @@ from phase5_ops.sections.slo.alarms.codes import AlarmCode
 from phase5_ops.sections.slo.alarms.context import AlarmContext, finding_at
 from phase5_ops.sections.slo.alarms.evidence import SloAlarm, spec_of
 from phase5_ops.sections.slo.alarms.model import DEFAULT_REQUESTS, AlarmError, AlarmSpec, Dimensions, Leaf
-from phase5_ops.sections.slo.alarms.trial import Trial, least_that_breaches
+from phase5_ops.sections.slo.alarms.trial import Trial, least_that_breaches, silent_after
 from phase5_ops.text import first_few
 from phase5_ops.verdict import Finding
 
 _MAX_METRICS = 10  # of an alarm on metric math
 _JUST_ABOVE = 1.02  # of a limit: rounding of thresholds is no finding
 _HEALTHY_PART = 1 / 50  # of the latency threshold: how long a healthy call takes
+_SLOWER = (_JUST_ABOVE, 1.1, 1.5, 2, 3, 5, 10, 30, 100, 1000)  # times the latency threshold, to be tried
 _TRAFFIC_DROP = 0.1  # of the usual traffic: tells an alarm on a count from one on a share
 
 
@@ -77,10 +80,9 @@ def _latency(row: SloAlarm, trial: Trial, context: AlarmContext) -> list[Finding
     if healthy:
         return [_upside_down(row, trial, lambda turned: turned.breaches_on_latency(limit * _JUST_ABOVE, slow), at_limit=at_limit)]
     if at_limit:
-        return _silence_of_latency(row)
+        return [*_silent_when_slower(row, trial, limit, slow), *_silence_of_latency(row)]
     expected = f"fires when more than {100 * slow:.3g} % of the calls take longer than {limit:g} ms"
-    factors = (_JUST_ABOVE, 1.1, 1.5, 2, 3, 5, 10, 30, 100, 1000)
-    later = least_that_breaches(lambda ms: trial.breaches_on_latency(ms, slow), [limit * factor for factor in factors])
+    later = least_that_breaches(lambda ms: trial.breaches_on_latency(ms, slow), [limit * factor for factor in _SLOWER])
     if later:
         return [finding_at(AlarmCode.ALARM_THRESHOLD_TOO_LAX, row, expected, f"fires from {later:,.0f} ms on")]
     share = least_that_breaches(
@@ -100,6 +102,16 @@ def _latency(row: SloAlarm, trial: Trial, context: AlarmContext) -> list[Finding
             )
         ]
     return [finding_at(AlarmCode.ALARM_CANNOT_FIRE, row, expected, _obstacles(trial))]
+
+
+def _silent_when_slower(row: SloAlarm, trial: Trial, limit: float, slow: float) -> list[Finding]:
+    """A finding if an alarm that fires when few calls take little more than `limit` ms does not when more do, or for longer."""
+    for share, factor in product((slow, 0.5, 1.0), _SLOWER):
+        if not trial.breaches_on_latency(limit * factor, share):
+            expected = f"fires whenever more than {100 * slow:.3g} % of the calls take longer than {limit:g} ms"
+            seen = f"does not when {100 * share:.3g} % take {limit * factor:,.0f} ms"
+            return [finding_at(AlarmCode.ALARM_SILENT_WHEN_WORSE, row, expected, seen)]
+    return []
 
 
 def _shows_slow_calls(leaf: Leaf, context: AlarmContext) -> bool:
@@ -139,23 +151,45 @@ def _errors(row: SloAlarm, trial: Trial, context: AlarmContext) -> list[Finding]
         ]
     if fires_at > limit * _JUST_ABOVE:
         return [finding_at(AlarmCode.ALARM_THRESHOLD_TOO_LAX, row, expected, f"fires from {100 * fires_at:.2g} % on")]
-    return [*_count_not_share(row, trial, limit), *_silence_of_errors(row, trial)]
+    return [
+        *_silent_when_more_fail(row, trial, ladder, limit),
+        *_count_not_share(row, trial, limit),
+        *_silence_of_errors(row, trial),
+    ]
 
 
 def _ladder(first: float) -> list[float]:
     """Shares of errors to try, rising from `first` to 1."""
     steps = [first * factor for factor in (1, 1.5, 2, 3, 5, 10, 20, 50)]
-    return sorted({min(share, 1.0) for share in (*steps, 0.5, 0.9, 1.0) if share >= first})
+    return sorted({min(share, 1.0) for share in (*steps, 0.5, 0.75, 0.9, 0.99, 1.0) if share >= first})
+
+
+def _silent_when_more_fail(row: SloAlarm, trial: Trial, ladder: Sequence[float], limit: float) -> list[Finding]:
+    """A finding if the alarm fires at a share of errors, of all tenants or of one, and not at a greater one of the same."""
+    tried: list[tuple[Sequence[Dimensions] | None, str]] = [(None, "")]
+    tried += [(members[:1], f", all of them of {_tenant(members[0])}") for members in _alike(trial)]
+    for sets, whose in tried:
+        silent = silent_after(partial(trial.breaches_on_errors, error_sets=sets), ladder)
+        if silent is not None:
+            expected = f"fires whenever more than {100 * limit:g} % of the calls fail"
+            seen = f"does not when {100 * silent:.3g} % fail{whose}"
+            return [finding_at(AlarmCode.ALARM_SILENT_WHEN_WORSE, row, expected, seen)]
+    return []
+
+
+def _alike(trial: Trial) -> list[list[Dimensions]]:
+    """The dimension sets of errors, those together that the same queries read."""
+    kinds: dict[frozenset[str], list[Dimensions]] = {}
+    for dims in trial.tool.error_sets:
+        kinds.setdefault(trial.sees(dims), []).append(dims)
+    return list(kinds.values())
 
 
 def _coverage(trial: Trial, ladder: Sequence[float]) -> tuple[float | None, list[Dimensions]]:
     """The least share of errors, spread over all error sets, that fires the alarm; and the sets whose errors never fire it."""
-    kinds: dict[frozenset[str], list[Dimensions]] = {}
-    for dims in trial.tool.error_sets:
-        kinds.setdefault(trial.sees(dims), []).append(dims)
     missed = [
         dims
-        for members in kinds.values()
+        for members in _alike(trial)
         if not any(trial.breaches_on_errors(share, members[:1]) for share in ladder)
         for dims in members
     ]

@@ -200,3 +200,14 @@ def least_that_breaches(breaches: Callable[[float], bool], ladder: Sequence[floa
             low, high = (low, middle) if breaches(middle) else (middle, high)
         return high
     return None
+
+
+def silent_after(breaches: Callable[[float], bool], ladder: Sequence[float]) -> float | None:
+    """The first value of the (rising) ladder at which `breaches` does not hold although it does at a smaller one, or None."""
+    held = False
+    for value in ladder:
+        holds = breaches(value)
+        if held and not holds:
+            return value
+        held = held or holds
+    return None

@@ -152,7 +152,8 @@ def test_latency_alarms_that_pass(changes):
         ratio("100 * FILL(e, 0) / (FILL(e, 0) + FILL(ok, 0))", TreatMissingData="missing"),
         ratio("100 - 100 * ok / (ok + e)"),
         ratio("100 * ok / (ok + FILL(e, 0))", ComparisonOperator="LessThanThreshold", Threshold=99),
-        ratio("IF(ok > 20, 100 * e / (e + ok), 0)"),
+        ratio("IF(FILL(e, 0) + ok > 20, 100 * e / (e + ok), 0)"),
+        ratio("IF(FILL(e, 0) + FILL(ok, 0) >= 30, 100 * FILL(e, 0) / (FILL(e, 0) + FILL(ok, 0)), 0)"),
         errors(
             Metrics=[
                 math("r", "100 * SUM([a, b]) / (SUM([a, b]) + ok)"),
@@ -242,6 +243,56 @@ def test_error_thresholds_beyond_the_slo(alarm, seen):
     judgement, codes = found(evidence(latency(), alarm))
     assert codes == ["alarm_threshold_too_lax", "latency_alarm_blind_to_errors"]
     assert seen in judgement.findings[0].seen
+
+
+@pytest.mark.parametrize(
+    ("expression", "seen"),
+    [
+        # no call succeeds, so that the successes have no data, or too few to count
+        ("IF(ok > 0, 100 * FILL(e, 0) / (FILL(e, 0) + ok), 0)", "100 % fail"),
+        ("IF(ok > 20, 100 * e / (e + ok), 0)", "99 % fail"),
+        ("100 * FILL(e, 0) / ok", "100 % fail"),
+        ("IF(100 * e / (e + ok) < 50, 100 * e / (e + ok), 0)", "50 % fail"),
+        ("IF(FILL(e, 0) < 200, 100 * FILL(e, 0) / (FILL(e, 0) + ok), 0)", "20.4 % fail"),
+    ],
+)
+def test_an_error_alarm_that_is_silent_in_a_worse_outage(expression, seen):
+    judgement, codes = found(evidence(latency(), ratio(expression)))
+    assert (judgement.verdict, codes) == (Verdict.FAIL, ["alarm_silent_when_worse", "latency_alarm_blind_to_errors"])
+    assert judgement.findings[0].seen == f"does not when {seen}"
+    assert judgement.findings[0].expected == "fires whenever more than 1 % of the calls fail"
+
+
+def test_an_error_alarm_that_is_silent_when_all_calls_of_one_tenant_fail():
+    one, other = (metric_stat(key, "tool_error", dims=dims) for key, dims in (("a", T1), ("b", T2)))
+    share = "100 * (FILL(a, 0) + FILL(b, 0)) / (FILL(a, 0) + FILL(b, 0) + FILL(ok, 0))"
+    alarm = errors(Metrics=[math("r", f"IF(FILL(a, 0) < 900, {share}, 0)"), one, other, metric_stat("ok", "tool_success")])
+    judgement, codes = found(evidence(latency(), alarm))
+    assert codes == ["alarm_silent_when_worse", "latency_alarm_blind_to_errors"]
+    assert judgement.findings[0].seen == "does not when 90 % fail, all of them of tenant t1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "seen"),
+    [
+        ({"Metrics": [math("x", "IF(l < 10000, l, 0)"), metric_stat("l", "tool_latency_ms", "p99")]}, "5.01 % take 10,000 ms"),
+        ({"ExtendedStatistic": "PR(5000:20000)", "Threshold": 5}, "5.01 % take 25,000 ms"),
+        (
+            {
+                "Metrics": [
+                    math("x", "IF(s < 400, l, 0)"),
+                    metric_stat("l", "tool_latency_ms", "p99"),
+                    metric_stat("s", "tool_latency_ms", "TC(5000:)"),
+                ]
+            },
+            "50 % take 5,100 ms",
+        ),
+    ],
+)
+def test_a_latency_alarm_that_is_silent_when_calls_are_slower_or_more_are_slow(changes, seen):
+    judgement, codes = codes_of_latency(**changes)
+    assert (judgement.verdict, codes) == (Verdict.FAIL, ["alarm_silent_when_worse"])
+    assert judgement.findings[0].seen == f"does not when {seen}"
 
 
 def test_an_alarm_over_all_tools_together_is_diluted():
