@@ -17,6 +17,7 @@ _AT = re.compile(r"at\((?P<at>[^)]+)\)")
 _CRON = re.compile(r"cron\((?P<fields>[^)]+)\)")
 _DURATION = re.compile(r"P(?:(?P<days>\d{1,6})D)?(?:T(?:(?P<hours>\d{1,6})H)?(?:(?P<minutes>\d{1,6})M)?)?")
 _FIELDS = 5
+_LATEST = datetime(9000, 1, 1, tzinfo=UTC)  # so that what is counted from there is a time that the calendar has
 
 
 class MuteScheduleError(ValueError):
@@ -49,10 +50,11 @@ class MuteSchedule:
         return max((end for end in ends if moment < end), default=None)
 
     def share(self, start: datetime, span: timedelta) -> float:
-        """The share of a span of time that it mutes, 0-1."""
+        """The share of a span of time that it mutes, 0-1. A span that begins later is taken for one in the year 9000."""
+        start = min(start, _LATEST)
         muted, counted, stop = timedelta(), start, start + span
         for begin in self._beginnings(start, stop):
-            end = min(begin + self.duration, stop)
+            end = begin + self.duration if self.duration < stop - begin else stop
             muted += max(end - max(begin, counted), timedelta())
             counted = max(counted, end)
         return muted / span

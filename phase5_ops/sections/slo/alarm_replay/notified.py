@@ -16,7 +16,7 @@ from typing import Any
 from phase5_ops.clock import parse_iso
 from phase5_ops.cloudwatch.alarm_evaluation import ALARM, OK
 from phase5_ops.cloudwatch.alarm_rule import AlarmRule, RuleTooLarge
-from phase5_ops.cloudwatch.mute_schedule import MuteSchedule, MuteScheduleError, parse_schedule
+from phase5_ops.cloudwatch.mute_schedule import MuteSchedule, parse_schedule
 from phase5_ops.evidence.table import filled
 from phase5_ops.sections.slo.alarm_replay.timeline import Span, StateSpan, Timeline, combined, overlaps
 from phase5_ops.sections.slo.alarms.composites import Composites
@@ -198,7 +198,7 @@ class Notifying:
         """The first moment of a span in ALARM at which no mute rule mutes."""
         try:
             schedules = [_schedule(rule) for rule in filled(way.row.mute_rules or []) if rule["alarm"] == way.name]
-        except MuteScheduleError as error:
+        except ValueError as error:
             return WhyNotKnown(f"a mute rule of {way.name} cannot be read: {error}")
         moment = span[0]
         while moment < span[1] and (ends := [end for schedule in schedules if (end := schedule.until(moment)) is not None]):

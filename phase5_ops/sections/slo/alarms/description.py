@@ -139,6 +139,14 @@ def _stamp(value: object) -> str | None:
     return iso(value) if isinstance(value, datetime) else iso(parse_iso(str(value)))
 
 
+def _stamp_or_text(value: object) -> str | None:
+    """A moment as it is written in evidence; what is none that the calendar has in UTC, as it was given."""
+    try:
+        return _stamp(value)
+    except (ValueError, OverflowError):
+        return str(value)
+
+
 def _topic_columns(topic: Topic | None) -> dict[str, Any]:
     """The columns of a topic, without addresses of people."""
     if topic is None:
@@ -184,8 +192,8 @@ def _mutes(names: set[str], rules: Sequence[Mapping[str, Any]]) -> list[dict[str
                     "expression": schedule.get("Expression"),
                     "duration": schedule.get("Duration"),
                     "timezone": schedule.get("Timezone"),
-                    "starts": _stamp(rule.get("StartDate")),
-                    "expires": _stamp(rule.get("ExpireDate")),
+                    "starts": _stamp_or_text(rule.get("StartDate")),
+                    "expires": _stamp_or_text(rule.get("ExpireDate")),
                 }
             )
     return found

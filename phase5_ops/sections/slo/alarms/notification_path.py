@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from phase5_ops.clock import parse_iso
-from phase5_ops.cloudwatch.mute_schedule import MuteScheduleError, parse_schedule
+from phase5_ops.cloudwatch.mute_schedule import parse_schedule
 from phase5_ops.evidence.table import filled
 from phase5_ops.sections.slo.alarms.composites import Way
 from phase5_ops.sections.slo.alarms.context import finding_at
@@ -247,8 +247,8 @@ def _silence(rule: Mapping[str, Any], now: datetime) -> tuple[Verdict, str]:
         return Verdict.FAIL, ""
     try:
         schedule = parse_schedule({key.title(): rule[key] for key in ("expression", "duration", "timezone")})
-    except MuteScheduleError as error:
+        start = max(now, parse_iso(rule["starts"])) if rule.get("starts") else now
+    except ValueError as error:
         return Verdict.INCONCLUSIVE, f": {error}"
-    start = max(now, parse_iso(rule["starts"])) if rule.get("starts") else now
     share = schedule.share(start, _WEEK)
     return (Verdict.FAIL, f", which is {share:.0%} of a week") if share > _MOST_MUTED else (Verdict.WARN, "")

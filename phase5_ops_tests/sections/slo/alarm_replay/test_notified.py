@@ -90,6 +90,7 @@ OTHER = {"AlarmName": "other", "DatapointsToAlarm": 3}  # of the same tool: it f
         ([errors()], {"mutes": [mute(OUTAGE + 40, 1)]}, ("caught", 20)),
         ([errors()], {"mutes": [mute(OUTAGE + 60, 5)]}, ("missed", f"a mute rule silences {NAME}")),
         ([errors()], {"mutes": [mute(OUTAGE, 1) | {"Rule": {"Schedule": {"Expression": "?"}}}]}, ("not_known", "cannot be read")),
+        ([errors()], {"mutes": [mute(OUTAGE, 1) | {"StartDate": "soon"}]}, ("not_known", "cannot be read")),
     ],
 )  # fmt: skip
 def test_who_would_have_been_told_and_when(alarms, given, expected):

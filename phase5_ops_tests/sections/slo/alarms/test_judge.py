@@ -1,7 +1,7 @@
 """Row 1.2: what each alarm would do decides; every finding code and verdict is produced here."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -688,6 +688,25 @@ def test_mute_rules(status, verdict):
     judgement, codes = found(evidence(latency(), errors(), mutes=[mute(status)]))
     assert (judgement.verdict, codes) == (verdict, ["alarm_muted"])
     assert "mute rule night" in judgement.findings[0].seen
+
+
+LAST_DAY = datetime(9999, 12, 31, 23, 59)
+BEYOND = LAST_DAY.replace(tzinfo=timezone(timedelta(hours=-12)))  # in UTC it is in the year 10000
+
+
+@pytest.mark.parametrize(
+    ("dates", "verdict"),
+    [
+        ({"StartDate": LAST_DAY.replace(tzinfo=UTC)}, Verdict.WARN),
+        ({"ExpireDate": LAST_DAY.replace(tzinfo=UTC)}, Verdict.WARN),
+        ({"ExpireDate": BEYOND}, Verdict.WARN),
+        ({"StartDate": BEYOND}, Verdict.INCONCLUSIVE),
+        ({"StartDate": "soon"}, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_mute_rules_that_begin_or_end_where_the_calendar_ends(dates, verdict):
+    judgement, codes = found(evidence(latency(), errors(), mutes=[mute("SCHEDULED") | dates]))
+    assert (judgement.verdict, codes) == (verdict, ["alarm_muted"])
 
 
 def test_mute_rules_on_other_alarms_do_not_count():
