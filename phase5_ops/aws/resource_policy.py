@@ -3,8 +3,8 @@
 There are three answers: allowed, refused, and not known (a statement that decides depends on a value that is not known here).
 
 Source: IAM User Guide, "Policy evaluation logic" (an explicit Deny beats every Allow, and what nothing allows is refused), "IAM
-JSON policy elements: Condition operators". No identity policy applies to a service that acts for an account, so the resource's
-policy alone decides.
+JSON policy elements: Condition operators", "Set operators for multivalued context keys". No identity policy applies to a service
+that acts for an account, so the resource's policy alone decides.
 """
 
 import re
@@ -107,7 +107,7 @@ def _conditions(block: object, context: Mapping[str, str | None]) -> bool | None
     for operator, keys in block.items():
         if not isinstance(keys, dict):
             return None
-        answers += [_condition(operator, [str(value) for value in _listed(values)], key, context) for key, values in keys.items()]
+        answers += [_condition(operator, [_text(each) for each in _listed(values)], key, context) for key, values in keys.items()]
     return False if False in answers else None if None in answers else True
 
 
@@ -118,15 +118,23 @@ def _condition(operator: str, wanted: Sequence[str], key: str, context: Mapping[
     if key.lower() not in context:
         return None
     value = context[key.lower()]
-    if plain == "Null":
-        return (value is None) == (wanted[:1] == ["true"])
+    if operator == "Null":
+        absent = _ABSENT.get(wanted[0].lower()) if len(wanted) == 1 else None
+        return None if absent is None else (value is None) is absent
     negated = "Not" in plain
     compare = _COMPARE.get(plain.replace("Not", ""))
-    if compare is None:
+    if compare is None or quantifier not in ("", *_QUANTIFIERS):
         return None
+    if value is None and quantifier == "ForAnyValue":
+        return None if if_exists else False  # of what IfExists changes here the guide says nothing
     if value is None:
         return if_exists or negated or quantifier == "ForAllValues"
     return any(compare(each, value) for each in wanted) is not negated
+
+
+def _text(value: object) -> str:
+    """A value of a condition as it is compared: booleans of JSON may stand for their words."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _arn_like(pattern: str, arn: str) -> bool:
@@ -147,6 +155,8 @@ def _compiled(pattern: str, ignore_case: bool, any_one: str) -> re.Pattern[str]:
     return re.compile("".join(parts), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
 
 
+_ABSENT = {"true": True, "false": False}  # what Null says of a key
+_QUANTIFIERS = ("ForAllValues", "ForAnyValue")
 _COMPARE: Mapping[str, Callable[[str, str], bool]] = {
     "StringEquals": lambda wanted, value: wanted == value,
     "StringEqualsIgnoreCase": lambda wanted, value: wanted.lower() == value.lower(),

@@ -1,5 +1,6 @@
 """Policies of topics, queues and keys, and filter policies of subscriptions: hostile ones decide nothing, and cost little."""
 
+import json
 import time
 from itertools import product
 
@@ -55,3 +56,36 @@ def test_a_statement_with_another_effect_decides_nothing(effect):
     request = ServiceRequest("cloudwatch.amazonaws.com", "sns:Publish", "arn:aws:sns:us-west-2:1:t", {})
     policy = f'{{"Statement": [{{"Effect": {effect}, "Principal": "*", "Action": "sns:*", "Resource": "*"}}]}}'
     assert permission(policy, request).allowed is None
+
+
+REQUEST = ServiceRequest("cloudwatch.amazonaws.com", "sns:Publish", "arn:aws:sns:us-west-2:1:t", {"there": "a", "absent": None})
+
+
+@pytest.mark.parametrize(
+    ("operator", "key", "wanted", "holds"),
+    [
+        *(("Null", "absent", value, True) for value in ("true", "True", True, ["true"], [True])),
+        *(("Null", "absent", value, False) for value in ("false", "False", False)),
+        *(("Null", "there", value, False) for value in ("true", "TRUE", True)),
+        *(("Null", "there", value, True) for value in ("false", False)),
+        *(("Null", "there", value, None) for value in ("yes", 1, "", None, [], ["true", "false"])),
+        *((each, "there", "true", None) for each in ("NullIfExists", "ForAnyValue:Null")),
+        # without the key in the request, no value of it can be any one, and all are
+        *((f"ForAnyValue:{each}", "absent", "b", False) for each in ("StringNotEquals", "StringNotLike", "StringEquals")),
+        *((f"ForAllValues:{each}", "absent", "b", True) for each in ("StringNotEquals", "StringEquals")),
+        ("ForAnyValue:StringEqualsIfExists", "absent", "b", None),
+        ("ForSomeValues:StringNotEquals", "absent", "b", None),
+        ("ForAnyValue:StringNotEquals", "there", "b", True),
+        ("ForAnyValue:StringNotEquals", "there", ["a", "b"], False),
+        ("StringNotEquals", "absent", "b", True),
+        ("StringEqualsIfExists", "absent", "b", True),
+    ],
+)
+@pytest.mark.parametrize("effect", ["Allow", "Deny"])
+def test_conditions_on_keys_that_a_request_has_or_lacks(operator, key, wanted, holds, effect):
+    """A condition that decides, and is not known, leaves open what the policy says."""
+    statement = {"Principal": "*", "Action": "sns:*", "Resource": "*"}
+    conditional = {**statement, "Effect": effect, "Condition": {operator: {key: wanted}}}
+    others = [] if effect == "Allow" else [{**statement, "Effect": "Allow"}]
+    expected = holds if effect == "Allow" or holds is None else not holds
+    assert permission(json.dumps({"Statement": [conditional, *others]}), REQUEST).allowed is expected
