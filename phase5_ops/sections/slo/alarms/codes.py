@@ -45,6 +45,13 @@ class AlarmCode(FindingCodes):
         "Let the share (or the latency) alone decide, without an upper limit; where every call fails the successes have no data:"
         " put them into FILL(..., 0).",
     )
+    ALARM_SILENT_AT_OTHER_TRAFFIC = FindingCode(
+        Verdict.FAIL,
+        "The alarm fires at the tool's usual traffic, and not at more, or not in its quiet periods (WARN: these have few calls,"
+        " but as many as the SLO allows a bad one for).",
+        "Set no upper limit to the number of calls; ask for no more of them than the SLO allows a bad one for (100 at 1 %).",
+        also=(Verdict.WARN,),
+    )
     ALARM_WINDOW_OUT_OF_RANGE = FindingCode(
         Verdict.FAIL,
         "Period x evaluation periods is outside the allowed range (default 5-15 min).",

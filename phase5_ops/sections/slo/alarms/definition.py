@@ -16,6 +16,7 @@ from phase5_ops.sections.slo.alarms.codes import AlarmCode
 from phase5_ops.sections.slo.alarms.context import AlarmContext, finding_at
 from phase5_ops.sections.slo.alarms.evidence import SloAlarm, spec_of
 from phase5_ops.sections.slo.alarms.model import DEFAULT_REQUESTS, AlarmError, AlarmSpec, Dimensions, Leaf
+from phase5_ops.sections.slo.alarms.other_traffic import silent_at_other_traffic
 from phase5_ops.sections.slo.alarms.trial import Trial, least_that_breaches, silent_after
 from phase5_ops.text import first_few
 from phase5_ops.verdict import Finding
@@ -24,6 +25,8 @@ _MAX_METRICS = 10  # of an alarm on metric math
 _JUST_ABOVE = 1.02  # of a limit: rounding of thresholds is no finding
 _HEALTHY_PART = 1 / 50  # of the latency threshold: how long a healthy call takes
 _SLOWER = (_JUST_ABOVE, 1.1, 1.5, 2, 3, 5, 10, 30, 100, 1000)  # times the latency threshold, to be tried
+_SLOW_SAMPLES = 10  # over the share of slow calls allowed: as many calls CloudWatch asks for to know a percentile
+_ERROR_SAMPLES = 3  # over the share of errors allowed: where none of so many calls fails, the share is within it (rule of three)
 _TRAFFIC_DROP = 0.1  # of the usual traffic: tells an alarm on a count from one on a share
 
 
@@ -80,7 +83,16 @@ def _latency(row: SloAlarm, trial: Trial, context: AlarmContext) -> list[Finding
     if healthy:
         return [_upside_down(row, trial, lambda turned: turned.breaches_on_latency(limit * _JUST_ABOVE, slow), at_limit=at_limit)]
     if at_limit:
-        return [*_silent_when_slower(row, trial, limit, slow), *_silence_of_latency(row)]
+        silent = _silent_when_slower(row, trial, limit, slow) or silent_at_other_traffic(
+            row,
+            trial,
+            context,
+            at_limit=lambda tried: tried.breaches_on_latency(limit * _JUST_ABOVE, slow),
+            at_worst=lambda tried: tried.breaches_on_latency(limit * _JUST_ABOVE, 1.0),
+            allowed=1 - context.slo.latency_target,
+            plenty=_SLOW_SAMPLES / (1 - context.slo.latency_target),
+        )
+        return [*silent, *_silence_of_latency(row)]
     expected = f"fires when more than {100 * slow:.3g} % of the calls take longer than {limit:g} ms"
     later = least_that_breaches(lambda ms: trial.breaches_on_latency(ms, slow), [limit * factor for factor in _SLOWER])
     if later:
@@ -151,8 +163,17 @@ def _errors(row: SloAlarm, trial: Trial, context: AlarmContext) -> list[Finding]
         ]
     if fires_at > limit * _JUST_ABOVE:
         return [finding_at(AlarmCode.ALARM_THRESHOLD_TOO_LAX, row, expected, f"fires from {100 * fires_at:.2g} % on")]
+    silent = _silent_when_more_fail(row, trial, ladder, limit) or silent_at_other_traffic(
+        row,
+        trial,
+        context,
+        at_limit=lambda tried: tried.breaches_on_errors(limit * _JUST_ABOVE),
+        at_worst=lambda tried: tried.breaches_on_errors(1.0),
+        allowed=limit,
+        plenty=_ERROR_SAMPLES / limit,
+    )
     return [
-        *_silent_when_more_fail(row, trial, ladder, limit),
+        *silent,
         *_count_not_share(row, trial, limit),
         *_silence_of_errors(row, trial),
     ]

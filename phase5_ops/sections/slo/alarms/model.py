@@ -145,8 +145,12 @@ class ToolTraffic:
 
     def requests(self, period: int) -> float | None:
         """Median requests an alarm period, over the windows that had any; None where no window had any."""
-        busy = [count for count in self.windows if count > 0]
-        return median(busy) * period / WINDOW_SECONDS if busy else None
+        known = self.requests_of_periods(period)
+        return median(known) if known else None
+
+    def requests_of_periods(self, period: int) -> list[float]:
+        """Requests an alarm period, in each window that had any, the quietest first; `period` in seconds."""
+        return sorted(count * period / WINDOW_SECONDS for count in self.windows if count > 0)
 
     def most_periods_with_data(self, period: int, periods: int) -> int | None:
         """Upper bound of the periods with data among `periods` consecutive ones; None where no window had any request."""

@@ -35,6 +35,7 @@ _MENDED = frozenset(
         AlarmCode.ALARM_FIRES_WHEN_HEALTHY,
         AlarmCode.ALARM_THRESHOLD_TOO_LAX,
         AlarmCode.ALARM_SILENT_WHEN_WORSE,
+        AlarmCode.ALARM_SILENT_AT_OTHER_TRAFFIC,
         AlarmCode.ALARM_WINDOW_OUT_OF_RANGE,
         AlarmCode.ALARM_PERIOD_TOO_SHORT,
         AlarmCode.ALARM_CANNOT_FIRE,

@@ -295,6 +295,79 @@ def test_a_latency_alarm_that_is_silent_when_calls_are_slower_or_more_are_slow(c
     assert judgement.findings[0].seen == f"does not when {seen}"
 
 
+def uneven(quiet, busy, usual=1000):
+    """What the platform emits where a fifth of the five-minute windows have `quiet` calls, and a fifth `busy` ones."""
+    counts = [quiet, usual, usual, usual, busy]
+    windows = [window | {"requests": counts[index % len(counts)]} for index, window in enumerate(usual_windows())]
+    return summary([(TOOL, CONNECTOR, usual_sets(), windows)])
+
+
+GATED_LATENCY = (metric_stat("l", "tool_latency_ms", "p99"), metric_stat("n", "tool_latency_ms", "SampleCount"))
+
+
+def gated_latency(condition):
+    return latency(Metrics=[math("x", f"IF({condition}, l, 0)"), *GATED_LATENCY])
+
+
+def gated_errors(condition):
+    return ratio(f"IF(FILL(e, 0) + FILL(ok, 0) {condition}, 100 * FILL(e, 0) / (FILL(e, 0) + FILL(ok, 0)), 0)")
+
+
+@pytest.mark.parametrize("alarms", [(gated_latency("n < 1500"), errors()), (latency(), gated_errors("< 1500"))])
+@pytest.mark.parametrize(
+    ("measured", "seen"),
+    [
+        (uneven(1000, 3000), "does not at 3,000 calls a period, the most that there were"),
+        (summary(), "does not at 10,000 calls a period, 10 times the most that there were"),
+        (summary([(TOOL, CONNECTOR, usual_sets(), usual_windows(0))]), "does not at 10,000"),
+    ],
+)
+def test_an_alarm_that_is_silent_when_there_are_more_calls(alarms, measured, seen):
+    judgement, codes = found(evidence(*alarms, measured=measured))
+    assert (judgement.verdict, codes[0]) == (Verdict.FAIL, "alarm_silent_at_other_traffic")
+    assert seen in judgement.findings[0].seen
+
+
+@pytest.mark.parametrize("signal", ["latency", "error"])
+@pytest.mark.parametrize(
+    ("least", "quiet", "usual", "verdict"),
+    [
+        (20, 10, 1000, Verdict.PASS),
+        (30, 100, 1000, Verdict.PASS),
+        (100, 99, 5000, Verdict.PASS),  # of which one call alone is more than 1 %
+        (100, 102, 5000, Verdict.PASS),
+        (900, 120, 1000, Verdict.WARN),
+        (900, 299, 1000, Verdict.WARN),
+        (2000, 1500, 4000, Verdict.FAIL),
+    ],
+)
+def test_a_least_number_of_calls_is_right_where_fewer_say_nothing(signal, least, quiet, usual, verdict):
+    alarms = (gated_latency(f"n >= {least}"), errors()) if signal == "latency" else (latency(), gated_errors(f">= {least}"))
+    judgement, codes = found(evidence(*alarms, measured=uneven(quiet, usual, usual)))
+    assert judgement.verdict is verdict
+    assert codes[:1] == ([] if verdict is Verdict.PASS else ["alarm_silent_at_other_traffic"])
+
+
+def test_of_fewer_calls_it_is_known_that_too_many_fail_than_that_too_many_are_slow():
+    """CloudWatch asks for 1000 to know a p99; none of 300 that fails is less than 1 %."""
+    measured = uneven(600, 1000)
+    assert found(evidence(gated_latency("n >= 900"), errors(), measured=measured))[0].verdict is Verdict.WARN
+    assert found(evidence(latency(), gated_errors(">= 900"), measured=measured))[0].verdict is Verdict.FAIL
+
+
+def test_the_calls_of_a_period_count_and_not_those_of_a_window():
+    """In 600 calls of five minutes there are 120 of a minute; in 400 too few."""
+    by_the_minute = [query | {"MetricStat": query["MetricStat"] | {"Period": 60}} for query in GATED_LATENCY]
+    alarm = latency(Metrics=[math("x", "IF(n >= 150, l, 0)"), *by_the_minute], EvaluationPeriods=5)
+    for quiet, verdict in ((600, Verdict.WARN), (400, Verdict.PASS)):
+        assert found(evidence(alarm, errors(), measured=uneven(quiet, 1000)))[0].verdict is verdict
+
+
+def test_the_recommended_alarms_pass_whatever_the_traffic():
+    for quiet, busy in ((1, 100_000), (150, 1000)):
+        assert found(evidence(latency(), errors(), measured=uneven(quiet, busy)))[0].verdict is Verdict.PASS
+
+
 def test_an_alarm_over_all_tools_together_is_diluted():
     """Errors of one tool among the healthy calls of another count as half."""
     everything = errors(
