@@ -371,7 +371,7 @@ _POINTWISE: dict[str, Callable[[float], float]] = {
     "LOG": math.log,
     "LOG10": math.log10,
 }
-_CALENDAR: dict[str, Callable[[datetime], float]] = {
+CALENDAR_FUNCTIONS: Mapping[str, Callable[[datetime], float]] = {
     "MINUTE": lambda at: at.minute,
     "HOUR": lambda at: at.hour,
     "DAY": lambda at: at.isoweekday(),
@@ -380,6 +380,8 @@ _CALENDAR: dict[str, Callable[[datetime], float]] = {
     "YEAR": lambda at: at.year,
     "EPOCH": lambda at: at.timestamp(),
 }
+"""What the functions of the time of a data point give."""
+
 _AGGREGATES: dict[str, Callable[[list[float]], float]] = {
     "SUM": math.fsum,
     "AVG": fmean,
@@ -534,7 +536,7 @@ class _Evaluator:
     def _of_series(self, function: str, points: Points) -> Points:
         if compute := _POINTWISE.get(function):
             return {at: result for at, number in points.items() if (result := _finite(compute, number)) is not None}
-        if calendar := _CALENDAR.get(function):
+        if calendar := CALENDAR_FUNCTIONS.get(function):
             return {at: float(calendar(at)) for at in self.grid}
         if function in ("RATE", "DIFF", "DIFF_TIME"):
             return _differences(function, _ordered(points))

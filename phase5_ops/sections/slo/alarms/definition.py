@@ -16,7 +16,7 @@ from phase5_ops.sections.slo.alarms.codes import AlarmCode
 from phase5_ops.sections.slo.alarms.context import AlarmContext, finding_at
 from phase5_ops.sections.slo.alarms.evidence import SloAlarm, spec_of
 from phase5_ops.sections.slo.alarms.model import DEFAULT_REQUESTS, AlarmError, AlarmSpec, Dimensions, Leaf
-from phase5_ops.sections.slo.alarms.other_traffic import silent_at_other_traffic
+from phase5_ops.sections.slo.alarms.other_times import Reactions, silent_at_other_traffic, silent_at_times
 from phase5_ops.sections.slo.alarms.trial import Trial, least_that_breaches, silent_after
 from phase5_ops.text import first_few
 from phase5_ops.verdict import Finding
@@ -83,14 +83,16 @@ def _latency(row: SloAlarm, trial: Trial, context: AlarmContext) -> list[Finding
     if healthy:
         return [_upside_down(row, trial, lambda turned: turned.breaches_on_latency(limit * _JUST_ABOVE, slow), at_limit=at_limit)]
     if at_limit:
-        silent = _silent_when_slower(row, trial, limit, slow) or silent_at_other_traffic(
-            row,
-            trial,
-            context,
-            at_limit=lambda tried: tried.breaches_on_latency(limit * _JUST_ABOVE, slow),
-            at_worst=lambda tried: tried.breaches_on_latency(limit * _JUST_ABOVE, 1.0),
-            allowed=1 - context.slo.latency_target,
-            plenty=_SLOW_SAMPLES / (1 - context.slo.latency_target),
+        reactions = Reactions(
+            healthy=lambda trial: trial.breaches_on_latency(trial.healthy_ms, 0),
+            at_limit=lambda trial: trial.breaches_on_latency(limit * _JUST_ABOVE, slow),
+            at_worst=lambda trial: trial.breaches_on_latency(limit * _JUST_ABOVE, 1.0),
+        )
+        allowed = 1 - context.slo.latency_target
+        silent = (
+            _silent_when_slower(row, trial, limit, slow)
+            or silent_at_times(row, trial, reactions)
+            or silent_at_other_traffic(row, trial, context, reactions, allowed=allowed, plenty=_SLOW_SAMPLES / allowed)
         )
         return [*silent, *_silence_of_latency(row)]
     expected = f"fires when more than {100 * slow:.3g} % of the calls take longer than {limit:g} ms"
@@ -163,14 +165,15 @@ def _errors(row: SloAlarm, trial: Trial, context: AlarmContext) -> list[Finding]
         ]
     if fires_at > limit * _JUST_ABOVE:
         return [finding_at(AlarmCode.ALARM_THRESHOLD_TOO_LAX, row, expected, f"fires from {100 * fires_at:.2g} % on")]
-    silent = _silent_when_more_fail(row, trial, ladder, limit) or silent_at_other_traffic(
-        row,
-        trial,
-        context,
-        at_limit=lambda tried: tried.breaches_on_errors(limit * _JUST_ABOVE),
-        at_worst=lambda tried: tried.breaches_on_errors(1.0),
-        allowed=limit,
-        plenty=_ERROR_SAMPLES / limit,
+    reactions = Reactions(
+        healthy=lambda trial: trial.breaches_on_errors(0),
+        at_limit=lambda trial: trial.breaches_on_errors(limit * _JUST_ABOVE),
+        at_worst=lambda trial: trial.breaches_on_errors(1.0),
+    )
+    silent = (
+        _silent_when_more_fail(row, trial, ladder, limit)
+        or silent_at_times(row, trial, reactions)
+        or silent_at_other_traffic(row, trial, context, reactions, allowed=limit, plenty=_ERROR_SAMPLES / limit)
     )
     return [
         *silent,
@@ -245,7 +248,7 @@ def _obstacles(trial: Trial) -> str:
             known = trial.tool.error_sets if leaf.metric == ERROR else trial.tool.base_sets
             return f"{leaf.label} receives nothing: the tool emits to {first_few([_braces(dims) for dims in known], 3)}"
     condition = f"{trial.spec.comparison} {trial.spec.threshold:g}"
-    if trial.spec.by_calendar:
+    if trial.spec.calendar_functions:
         return f"{_labels(trial.spec)} does not meet {condition} at every time of day, week and year"
     return f"{_labels(trial.spec)} never meets {condition}"
 

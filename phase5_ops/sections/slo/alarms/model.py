@@ -21,7 +21,7 @@ from phase5_ops.ccnative.metrics import (
     TOOL_METRICS,
 )
 from phase5_ops.ccnative.names import canonical_tool
-from phase5_ops.cloudwatch.metric_math import Call, Expression, MathError, Name, Points, evaluate
+from phase5_ops.cloudwatch.metric_math import CALENDAR_FUNCTIONS, Call, Expression, MathError, Name, Points, evaluate
 from phase5_ops.cloudwatch.metric_math import parse as parse_math
 from phase5_ops.cloudwatch.metrics_insights import ACCOUNT, InsightsError, InsightsQuery, is_insights_query, parse_query
 from phase5_ops.cloudwatch.statistics import Statistic, StatisticError, StatisticKind, parse_statistic
@@ -29,8 +29,6 @@ from phase5_ops.cloudwatch.statistics import Statistic, StatisticError, Statisti
 WINDOW_SECONDS = 300  # of the request windows that the metrics evidence carries
 DEFAULT_REQUESTS = 1000.0  # a period, where no traffic was observed
 UNITS = {LATENCY: "Milliseconds", SUCCESS: "Count", ERROR: "Count"}
-
-_CALENDAR = frozenset({"MINUTE", "HOUR", "DAY", "DATE", "MONTH", "YEAR", "EPOCH"})
 
 Dimensions = Mapping[str, str]
 
@@ -263,9 +261,9 @@ class AlarmSpec:
             raise AlarmError(str(error)) from error
 
     @cached_property
-    def by_calendar(self) -> bool:
-        """Whether its answer depends on the time of day, the weekday or the date."""
-        return any(expression.functions & _CALENDAR for expression in self.expressions.values())
+    def calendar_functions(self) -> frozenset[str]:
+        """The functions of the time of day, the weekday or the date that it calls."""
+        return frozenset().union(*(expression.functions for expression in self.expressions.values())) & CALENDAR_FUNCTIONS.keys()
 
     @cached_property
     def filled(self) -> frozenset[str]:

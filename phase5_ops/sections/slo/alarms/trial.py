@@ -5,13 +5,13 @@ and 1 % of them with tenant_id; errors only with tenant_id), and says whether th
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS, TENANT_DIMENSION
 from phase5_ops.cloudwatch.alarm_evaluation import COMPARISONS
-from phase5_ops.cloudwatch.metric_math import Points
+from phase5_ops.cloudwatch.metric_math import CALENDAR_FUNCTIONS, Points
 from phase5_ops.cloudwatch.metrics_insights import ACCOUNT
 from phase5_ops.cloudwatch.statistics import Statistic, StatisticKind
 from phase5_ops.sections.slo.alarms.model import DEFAULT_REQUESTS, AlarmError, AlarmSpec, Dimensions, Leaf, ToolTraffic
@@ -21,6 +21,8 @@ SAMPLED_SHARE = 0.01  # successes that carry tenant_id
 _START = datetime(2000, 1, 1, tzinfo=UTC)
 _OVER_A_WEEK = [timedelta(hours=6, minutes=13) * step for step in range(28)]  # never the same hour and minute twice
 _OVER_A_YEAR = [timedelta(days=28, hours=5) * step for step in range(1, 14)]
+_HOURS_OF_A_YEAR, _MINUTES_OF_A_WEEK = 366 * 24, 7 * 24 * 60
+_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,14 @@ class Trial:
     """An alarm on one tool, among the traffic of all tools it reads, ready to be tried.
 
     The other tools are healthy in every trial: no errors, calls of `healthy_ms`. An alarm that depends on the calendar is tried
-    at many moments: bad traffic must breach at all of them, and healthy traffic at none.
+    at many moments: bad traffic must breach at all of them, and healthy traffic at none. `at_every_time` has so many that a
+    trial takes a while: a second where it looks at date, month and hour.
 
     Attributes:
         requests: of the tool, a period.
         healthy_ms: how long a call takes that is not slow.
         start: the first moment that is tried.
+        moments: when it is tried; default: `start`, and where the alarm depends on the calendar some of the week and the year.
     """
 
     spec: AlarmSpec
@@ -52,7 +56,17 @@ class Trial:
     requests: float
     healthy_ms: float
     start: datetime = _START
+    moments: Sequence[datetime] = ()
     _matches: dict[tuple[str, int], bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.moments:
+            later = [*_OVER_A_WEEK, *_OVER_A_YEAR] if self.spec.calendar_functions else [timedelta()]
+            self.moments = [self.start + shift for shift in later]
+
+    def at_every_time(self) -> "Trial":
+        """The same alarm at every time that is another one to the calendar functions that it calls."""
+        return replace(self, moments=_times_told_apart(self.spec.calendar_functions, self.start))
 
     def breaches_on_errors(self, share: float, error_sets: Sequence[Dimensions] | None = None, *, scale: float = 1) -> bool:
         """Whether a period with this share of failed calls breaches.
@@ -107,12 +121,12 @@ class Trial:
     def _breaches(self, world: list[TrialSeries], *, healthy: bool) -> bool:
         for other in self.others:
             world = world + self._healthy(other, other.requests(self.spec.period) or DEFAULT_REQUESTS)
-        later = [*_OVER_A_WEEK, *_OVER_A_YEAR] if self.spec.by_calendar else [timedelta()]
-        outcomes = (self._breaches_at(world, self.start + shift) for shift in later)
+        read = {key: self._leaf_values(leaf, world) for key, leaf in self.spec.leaves.items()}
+        outcomes = (self._breaches_at(read, moment) for moment in self.moments)
         return any(outcomes) if healthy else all(outcomes)
 
-    def _breaches_at(self, world: list[TrialSeries], moment: datetime) -> bool:
-        values = self._values(world, moment)
+    def _breaches_at(self, read: Mapping[str, Sequence[float]], moment: datetime) -> bool:
+        values = self._values(read, moment)
         if not values:
             return self.spec.treat_missing == "breaching"
         compare = COMPARISONS.get(self.spec.comparison)
@@ -121,14 +135,19 @@ class Trial:
         threshold = self.spec.threshold
         return any(compare(value, threshold) for value in values)
 
-    def _values(self, world: Sequence[TrialSeries], moment: datetime) -> list[float]:
-        """The values that the alarm compares: one a time series returned, none where there is no data."""
-        stamps = [moment + timedelta(seconds=self.spec.period * index) for index in range(3)]
-        read = {
-            key: _repeat(self._leaf_values(leaf, world), stamps, many=leaf.insights is not None and bool(leaf.insights.group_by))
+    def _values(self, read: Mapping[str, Sequence[float]], moment: datetime) -> list[float]:
+        """The values that the alarm compares: one a time series returned, none where there is no data.
+
+        Args:
+            read: the values that each query gives in every period.
+            moment: the beginning of the last of three periods.
+        """
+        stamps = [moment - timedelta(seconds=self.spec.period * before) for before in (2, 1, 0)]
+        series = {
+            key: _repeat(read[key], stamps, many=leaf.insights is not None and bool(leaf.insights.group_by))
             for key, leaf in self.spec.leaves.items()
         }
-        return [points[stamps[-1]] for points in self.spec.compared(read, stamps) if stamps[-1] in points]
+        return [points[moment] for points in self.spec.compared(series, stamps) if moment in points]
 
     def _leaf_values(self, leaf: Leaf, world: Sequence[TrialSeries]) -> list[float]:
         """One value a contributor (one in all without GROUP BY), in the query's order; none without data."""
@@ -148,6 +167,22 @@ class Trial:
         if key not in self._matches:
             self._matches[key] = leaf.obstacle(self.namespace) is None and leaf.names(dimensions)
         return self._matches[key]
+
+
+def _times_told_apart(functions: Collection[str], start: datetime) -> list[datetime]:
+    """Times of the year from `start` on that differ in what these calendar functions give.
+
+    Every hour of the year at some minute, and where MINUTE is called every minute of the week; EPOCH counts by the hour.
+    """
+    hour = start.replace(minute=0, second=0, microsecond=0)
+    tried = [hour + _HOUR * step + timedelta(minutes=7 * step % 60) for step in range(_HOURS_OF_A_YEAR)]
+    if "MINUTE" in functions:
+        tried += [hour + timedelta(minutes=step) for step in range(_MINUTES_OF_A_WEEK)]
+    apart: dict[tuple[float, ...], datetime] = {}
+    for moment in tried:
+        told = (moment.timestamp() // 3600 if name == "EPOCH" else CALENDAR_FUNCTIONS[name](moment) for name in functions)
+        apart.setdefault(tuple(told), moment)
+    return list(apart.values())
 
 
 def _repeat(values: Sequence[float], stamps: Sequence[datetime], *, many: bool) -> Points | list[Points]:

@@ -547,6 +547,39 @@ def test_an_alarm_that_sleeps_at_times_is_none(watched):
     assert "alarm_cannot_fire" in found(evidence(latency(), alarm))[1]
 
 
+@pytest.mark.parametrize(
+    ("asleep", "at"),
+    [
+        ("DAY(l) == 7 AND HOUR(l) >= 2 AND HOUR(l) < 6", "Sunday 2026-11-29 02:"),
+        ("HOUR(l) == 3 AND MINUTE(l) < 30", " 03:"),
+        ("HOUR(l) * 60 + MINUTE(l) == 185", " 03:05"),
+        ("DAY(l) == 2 AND HOUR(l) == 23 AND MINUTE(l) == 59", "Tuesday 2026-11-24 23:59"),
+        ("MONTH(l) == 7 AND DATE(l) == 4", "Sunday 2027-07-04"),
+        ("MONTH(l) == 12 AND DATE(l) == 31 AND HOUR(l) >= 22", "Thursday 2026-12-31 22:"),
+        ("EPOCH(l) >= 1795608000 AND EPOCH(l) < 1795612200", "Wednesday 2026-11-25 12:"),
+    ],
+)
+def test_an_alarm_that_seldom_sleeps_is_none_either(asleep, at):
+    """A few hours a week, minutes a day, or a day a year; a mute rule of the same hours would be a warning."""
+    judgement, codes = codes_of_latency(Metrics=[math("x", f"IF({asleep}, 0, l)"), metric_stat("l", "tool_latency_ms", "p99")])
+    assert (judgement.verdict, codes) == (Verdict.FAIL, ["alarm_cannot_fire"])
+    assert judgement.findings[0].seen.startswith("does not at ")
+    assert at in judgement.findings[0].seen
+
+
+def test_an_alarm_that_seldom_fires_when_all_is_well_says_nothing():
+    expression = "IF(DATE(l) == 4 AND MONTH(l) == 7, 9999, l)"
+    _, codes = codes_of_latency(Metrics=[math("x", expression), metric_stat("l", "tool_latency_ms", "p99")])
+    assert codes == ["alarm_fires_when_healthy"]
+
+
+def test_an_error_alarm_that_sleeps_on_sunday_mornings_is_none():
+    alarm = ratio("IF(DAY(ok) == 7 AND HOUR(ok) == 5, 0, 100 * e / (e + ok))")
+    judgement, codes = found(evidence(latency(), alarm))
+    assert "Sunday" in judgement.findings[0].seen
+    assert codes == ["alarm_cannot_fire", "latency_alarm_blind_to_errors"]
+
+
 def test_an_alarm_that_is_laxer_at_night_is_judged_by_its_nights():
     laxer = latency(Metrics=[math("x", "IF(HOUR(l) < 6, l / 2, l)"), metric_stat("l", "tool_latency_ms", "p99")])
     judgement, codes = found(evidence(laxer, errors()))
@@ -555,8 +588,9 @@ def test_an_alarm_that_is_laxer_at_night_is_judged_by_its_nights():
 
 
 def test_an_alarm_may_look_at_the_clock_if_it_always_fires():
-    always = latency(Metrics=[math("x", "IF(HOUR(l) < 6, 2 * l, l)"), metric_stat("l", "tool_latency_ms", "p99")])
-    assert found(evidence(always, errors()))[1] == []
+    for stricter in ("HOUR(l) < 6", "DAY(l) == 7 AND HOUR(l) < 6"):
+        always = latency(Metrics=[math("x", f"IF({stricter}, 2 * l, l)"), metric_stat("l", "tool_latency_ms", "p99")])
+        assert found(evidence(always, errors()))[1] == []
 
 
 def test_an_alarm_on_the_canonical_name_misses_a_tool_that_emits_another():

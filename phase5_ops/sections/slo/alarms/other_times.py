@@ -1,11 +1,12 @@
-"""Whether an SLO alarm that fires at the tool's usual traffic also fires in its busy and quiet periods. Pure.
+"""Whether an SLO alarm that fires now, at the tool's usual traffic, does so at other times and in busy or quiet periods. Pure.
 
 An alarm may ask for a least number of calls: of few calls one alone is more than the share that the SLO allows. So quiet periods
 count only where they have as many calls as the SLO allows a bad one for.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from phase5_ops.sections.slo.alarms.codes import AlarmCode
 from phase5_ops.sections.slo.alarms.context import AlarmContext, finding_at
@@ -17,15 +18,53 @@ _BUSIER = 10  # times the most calls that were observed
 _QUIET_PART = 0.1  # of the periods that have enough calls: as many are quieter
 
 
+@dataclass(frozen=True, slots=True)
+class Reactions:
+    """How an alarm reacts: whether it breaches, by how the calls are.
+
+    Attributes:
+        healthy: all of them are good.
+        at_limit: a little more of them are bad, or slow by a little more, than the SLO allows.
+        at_worst: all of them are bad.
+    """
+
+    healthy: Callable[[Trial], bool]
+    at_limit: Callable[[Trial], bool]
+    at_worst: Callable[[Trial], bool]
+
+
+def silent_at_times(row: SloAlarm, trial: Trial, reactions: Reactions) -> list[Finding]:
+    """A finding if an alarm that looks at the calendar is silent, or fires on good calls, at any time of the coming year.
+
+    Args:
+        row: of an alarm that fires at the times of `trial`.
+        trial: of the alarm.
+        reactions: of the alarm.
+    """
+    if not trial.spec.calendar_functions:
+        return []
+    always = trial.at_every_time()
+    for breaches in (reactions.at_limit, reactions.at_worst):
+        if not breaches(always):
+            seen = f"does not at {_first_silent(always, breaches):%A %Y-%m-%d %H:%M} UTC"
+            return [finding_at(AlarmCode.ALARM_CANNOT_FIRE, row, "fires at every time of day, week and year", seen)]
+    if reactions.healthy(always):
+        expected = "stays OK at every time of day, week and year without slow or failed calls"
+        return [finding_at(AlarmCode.ALARM_FIRES_WHEN_HEALTHY, row, expected, "breaches then too at some times")]
+    return []
+
+
+def _first_silent(trial: Trial, breaches: Callable[[Trial], bool]) -> datetime:
+    """The first moment of a trial at which the alarm is silent; there is one."""
+    moments = trial.moments
+    while len(moments) > 1:
+        half = moments[: len(moments) // 2]
+        moments = moments[len(half) :] if breaches(replace(trial, moments=half)) else half
+    return moments[0]
+
+
 def silent_at_other_traffic(
-    row: SloAlarm,
-    trial: Trial,
-    context: AlarmContext,
-    *,
-    at_limit: Callable[[Trial], bool],
-    at_worst: Callable[[Trial], bool],
-    allowed: float,
-    plenty: float,
+    row: SloAlarm, trial: Trial, context: AlarmContext, reactions: Reactions, *, allowed: float, plenty: float
 ) -> list[Finding]:
     """A finding if the alarm is silent in busier periods (FAIL), or in quiet ones that have enough calls (FAIL or WARN).
 
@@ -33,8 +72,7 @@ def silent_at_other_traffic(
         row: of an alarm that fires at the usual traffic.
         trial: of the alarm, at the usual traffic.
         context: what alarms are judged against.
-        at_limit: whether it breaches a little beyond the SLO.
-        at_worst: whether it breaches when all calls are bad.
+        reactions: of the alarm.
         allowed: the share of bad calls that the SLO allows, 0-1.
         plenty: calls a period from which on no alarm may ask for more.
     """
@@ -42,14 +80,14 @@ def silent_at_other_traffic(
     most = max(periods, default=trial.requests)
     for requests, which in ((most, "the most that there were"), (most * _BUSIER, f"{_BUSIER} times the most that there were")):
         busy = replace(trial, requests=requests)
-        if not (at_limit(busy) and at_worst(busy)):
+        if not (reactions.at_limit(busy) and reactions.at_worst(busy)):
             seen = f"does not at {requests:,.0f} calls a period, {which}"
             return [finding_at(AlarmCode.ALARM_SILENT_AT_OTHER_TRAFFIC, row, "fires however many calls there are", seen)]
     enough = max(float(context.slo.min_window_samples), 1 / allowed) / (1 - SAMPLED_SHARE)  # in the sets without a tenant
     for least, verdict in ((max(enough, plenty), Verdict.FAIL), (enough, Verdict.WARN)):
         counted = [requests for requests in periods if requests >= least]
         quiet = counted[int(len(counted) * _QUIET_PART)] if counted else None
-        if quiet is not None and not at_worst(replace(trial, requests=quiet)):
+        if quiet is not None and not reactions.at_worst(replace(trial, requests=quiet)):
             expected = f"fires in every period of at least {least:,.0f} calls"
             seen = f"does not at {quiet:,.0f} calls a period, as quiet ones have, even if all of them are bad"
             return [finding_at(AlarmCode.ALARM_SILENT_AT_OTHER_TRAFFIC, row, expected, seen, verdict)]
