@@ -48,7 +48,7 @@ class AlarmCode(FindingCodes):
     ALARM_SILENT_AT_OTHER_TRAFFIC = FindingCode(
         Verdict.FAIL,
         "The alarm fires at the tool's usual traffic, and not at more, or not in its quiet periods (WARN: these have few calls,"
-        " but as many as the SLO allows a bad one for).",
+        " but as many as the SLO allows a bad one for; or hardly any period was so quiet yet).",
         "Set no upper limit to the number of calls; ask for no more of them than the SLO allows a bad one for (100 at 1 %).",
         also=(Verdict.WARN,),
     )

@@ -68,6 +68,8 @@ def silent_at_other_traffic(
 ) -> list[Finding]:
     """A finding if the alarm is silent in busier periods (FAIL), or in quiet ones that have enough calls (FAIL or WARN).
 
+    It warns, too, where it would be silent at `plenty` of calls and hardly any period was so quiet yet.
+
     Args:
         row: of an alarm that fires at the usual traffic.
         trial: of the alarm, at the usual traffic.
@@ -84,11 +86,19 @@ def silent_at_other_traffic(
             seen = f"does not at {requests:,.0f} calls a period, {which}"
             return [finding_at(AlarmCode.ALARM_SILENT_AT_OTHER_TRAFFIC, row, "fires however many calls there are", seen)]
     enough = max(float(context.slo.min_window_samples), 1 / allowed) / (1 - SAMPLED_SHARE)  # in the sets without a tenant
-    for least, verdict in ((max(enough, plenty), Verdict.FAIL), (enough, Verdict.WARN)):
+    plenty = max(enough, plenty)
+    for least, verdict in ((plenty, Verdict.FAIL), (enough, Verdict.WARN)):
         counted = [requests for requests in periods if requests >= least]
         quiet = counted[int(len(counted) * _QUIET_PART)] if counted else None
         if quiet is not None and not reactions.at_worst(replace(trial, requests=quiet)):
-            expected = f"fires in every period of at least {least:,.0f} calls"
             seen = f"does not at {quiet:,.0f} calls a period, as quiet ones have, even if all of them are bad"
-            return [finding_at(AlarmCode.ALARM_SILENT_AT_OTHER_TRAFFIC, row, expected, seen, verdict)]
+            return [_silent_when_quiet(row, least, seen, verdict)]
+    if trial.requests > plenty and not reactions.at_worst(replace(trial, requests=plenty)):
+        seen = "would not if there were no more, even if all of them were bad; hardly any period was so quiet yet"
+        return [_silent_when_quiet(row, plenty, seen, Verdict.WARN)]
     return []
+
+
+def _silent_when_quiet(row: SloAlarm, least: float, seen: str, verdict: Verdict) -> Finding:
+    expected = f"fires in every period of at least {least:,.0f} calls"
+    return finding_at(AlarmCode.ALARM_SILENT_AT_OTHER_TRAFFIC, row, expected, seen, verdict)

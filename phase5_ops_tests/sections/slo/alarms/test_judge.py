@@ -336,6 +336,8 @@ def test_an_alarm_that_is_silent_when_there_are_more_calls(alarms, measured, see
         (30, 100, 1000, Verdict.PASS),
         (100, 99, 5000, Verdict.PASS),  # of which one call alone is more than 1 %
         (100, 102, 5000, Verdict.PASS),
+        (300, 5000, 5000, Verdict.PASS),
+        (1200, 5000, 5000, Verdict.WARN),  # such quiet periods may come
         (900, 120, 1000, Verdict.WARN),
         (900, 299, 1000, Verdict.WARN),
         (2000, 1500, 4000, Verdict.FAIL),
