@@ -20,7 +20,6 @@ from phase5_ops.cloudwatch.mute_schedule import MuteSchedule, parse_schedule
 from phase5_ops.evidence.table import filled
 from phase5_ops.sections.slo.alarm_replay.timeline import Span, StateSpan, Timeline, combined, overlaps
 from phase5_ops.sections.slo.alarms.composites import Composites
-from phase5_ops.sections.slo.alarms.description import is_topic
 from phase5_ops.sections.slo.alarms.evidence import SloAlarm
 from phase5_ops.sections.slo.alarms.notification_path import Destination, Reach, destination, own_path
 
@@ -107,8 +106,6 @@ class Notifying:
         found = destination(row, path)
         if found.reach is Reach.PEOPLE and self._unread:
             return Destination(Reach.NOT_KNOWN, self._unread)
-        if found.reach is Reach.NOT_FOLLOWED and all(_on_machines(arn) for arn in path["actions"] if not is_topic(arn)):
-            return Destination(Reach.NOBODY, f"{found.why} tells nobody")
         return found
 
     def _firing(self, span: Span, own: _Way, above: Sequence[_Way]) -> Firing:
@@ -204,11 +201,6 @@ class Notifying:
         while moment < span[1] and (ends := [end for schedule in schedules if (end := schedule.until(moment)) is not None]):
             moment = max(ends)
         return moment if moment < span[1] else f"a mute rule silences {way.name}"
-
-
-def _on_machines(action: str) -> bool:
-    """Whether an action of an alarm does something to EC2 instances or scales: nobody hears of that."""
-    return action.split(":")[2:3] in (["automate"], ["swf"], ["autoscaling"])
 
 
 @dataclass(frozen=True, slots=True)

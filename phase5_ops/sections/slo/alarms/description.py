@@ -20,6 +20,11 @@ def is_topic(arn: str) -> bool:
     return arn.split(":")[2:3] == ["sns"]
 
 
+def acts_on_machines(arn: str) -> bool:
+    """Whether an action does something to EC2 instances, or scales: nobody hears of that."""
+    return arn.split(":")[2:3] in (["automate"], ["swf"], ["autoscaling"])
+
+
 def queries_of(raw: Mapping[str, Any]) -> list[dict[str, Any]]:
     """An alarm's queries in one shape, whether it watches one metric or a list of queries."""
     if not raw.get("Metrics"):

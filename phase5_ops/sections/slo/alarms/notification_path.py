@@ -16,7 +16,7 @@ from phase5_ops.evidence.table import filled
 from phase5_ops.sections.slo.alarms.composites import Way
 from phase5_ops.sections.slo.alarms.context import finding_at
 from phase5_ops.sections.slo.alarms.delivery import Sender, delivery
-from phase5_ops.sections.slo.alarms.description import is_topic
+from phase5_ops.sections.slo.alarms.description import acts_on_machines, is_topic
 from phase5_ops.sections.slo.alarms.evidence import SloAlarm
 from phase5_ops.verdict import Finding, FindingCode, FindingCodes, Verdict
 
@@ -29,7 +29,8 @@ class DeliveryCode(FindingCodes):
     )
     ALARM_ACTIONS_MISSING = FindingCode(
         Verdict.FAIL,
-        "The alarm has no action for ALARM (OK actions do not count), and no composite above it has one that it sets off alone.",
+        "The alarm has no action for ALARM of which anybody hears (OK actions do not count, nor do those that only act on an"
+        " instance or scale), and no composite above it has one that it sets off alone.",
         "Add an SNS topic to AlarmActions.",
     )
     ALARM_ACTION_GOES_NOWHERE = FindingCode(
@@ -124,7 +125,7 @@ def told(row: SloAlarm, *, longest_wait_seconds: int, now: datetime) -> list[Fin
     clean = [found for found in outcomes if not _blocks(found)]
     if clean:
         return min(clean, key=len)
-    if own["actions"]:
+    if not all(map(acts_on_machines, own["actions"])):
         return outcomes[0]
     ways = outcomes[1:] or [[_no_way(row, parent)] for parent in parents if parent["way"] in _NO_WAY]
     return min(ways, key=len) if ways else outcomes[0]
@@ -197,9 +198,10 @@ def destination(row: SloAlarm, path: Mapping[str, Any]) -> Destination:
     unknown = [answer.unknown for answer in answers if not answer.fault and answer.unknown]
     if unknown:
         return Destination(Reach.NOT_KNOWN, "; ".join(unknown))
-    if len(followed) < len(actions):
+    if len(followed) < len(actions) and not all(acts_on_machines(arn) for arn in actions if not is_topic(arn)):
         return Destination(Reach.NOT_FOLLOWED, ", ".join([arn for arn in actions if not is_topic(arn)][:5]))
-    return Destination(Reach.NOBODY, "; ".join(str(answer.fault) for answer in answers))
+    silent = [f"{arn} tells nobody" for arn in actions if acts_on_machines(arn)]
+    return Destination(Reach.NOBODY, "; ".join([*(str(answer.fault) for answer in answers), *silent]))
 
 
 #: What is found where it is not known that a way reaches people: the code, and what is expected.
@@ -214,7 +216,10 @@ def _destinations(row: SloAlarm, path: Mapping[str, Any], via: str) -> list[Find
     found = destination(row, path)
     if found.reach is Reach.PEOPLE:
         return []
-    code, expected = _UNREACHED[found.reach]
+    if all(map(acts_on_machines, path["actions"])):
+        code, expected = DeliveryCode.ALARM_ACTIONS_MISSING, "at least one action for ALARM that tells people"
+    else:
+        code, expected = _UNREACHED[found.reach]
     return [finding_at(code, row, expected, f"{via}{found.why}")]
 
 

@@ -698,6 +698,38 @@ def test_actions_other_than_sns_are_a_warning():
     assert (judgement.verdict, codes) == (Verdict.WARN, ["alarm_action_not_followed"])
 
 
+ON_MACHINES = (
+    "arn:aws:automate:us-west-2:ec2:reboot",
+    "arn:aws:swf:us-west-2:123456789012:action/actions/AWS_EC2.InstanceId.Stop/1.0",
+    "arn:aws:autoscaling:us-west-2:123456789012:scalingPolicy:x:resource/ecs/service/c/s:policyName/p",
+)
+
+
+@pytest.mark.parametrize("actions", [*([arn] for arn in ON_MACHINES), ON_MACHINES])
+def test_actions_that_only_act_on_machines_tell_nobody(actions):
+    judgement, codes = codes_of_latency(AlarmActions=list(actions))
+    assert (judgement.verdict, codes) == (Verdict.FAIL, ["alarm_actions_missing"])
+    assert f"{actions[0]} tells nobody" in judgement.findings[0].seen
+
+
+def test_an_action_on_machines_beside_another_counts_for_nothing():
+    pager = "arn:aws:lambda:us-west-2:123456789012:function:pager"
+    assert codes_of_latency(AlarmActions=[ON_MACHINES[0], TOPIC])[1] == []
+    assert codes_of_latency(AlarmActions=[ON_MACHINES[0], pager])[1] == ["alarm_action_not_followed"]
+    dead = {TOPIC: Topic(TOPIC, False, 0, 0)}
+    judgement, codes = found(evidence(latency(AlarmActions=[ON_MACHINES[0], TOPIC]), errors(), topics=dead))
+    assert (judgement.verdict, codes) == (Verdict.FAIL, ["alarm_action_goes_nowhere"] * 2)
+    assert "does not exist" in judgement.findings[0].seen + judgement.findings[1].seen
+
+
+def test_a_composite_speaks_for_an_alarm_whose_own_action_tells_nobody():
+    reboots = latency(AlarmActions=[ON_MACHINES[0]])
+    above = composite(f'ALARM("{LATENCY_NAME}")')
+    assert found(evidence(reboots, errors(), composites=[above]))[1] == []
+    shut = composite(f'ALARM("{LATENCY_NAME}") OR OK("{LATENCY_NAME}")')
+    assert found(evidence(reboots, errors(), composites=[shut]))[1] == ["alarm_way_open_before"]
+
+
 def composite(rule, name="composite", **changes):
     return {"AlarmName": name, "AlarmRule": rule, "AlarmActions": [TOPIC], "ActionsEnabled": True, "StateValue": "OK"} | changes
 
