@@ -58,6 +58,7 @@ class Trial:
     start: datetime = _START
     moments: Sequence[datetime] = ()
     _matches: dict[tuple[str, int], bool] = field(default_factory=dict)
+    _reads: dict[tuple[str, tuple[int, ...]], list[Dimensions]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.moments:
@@ -82,8 +83,8 @@ class Trial:
         world = self._healthy(self.tool, requests - errors)
         if errors > 0:
             each = errors / len(sets)
-            for dims in sets:
-                world += [TrialSeries(ERROR, dims, [(1.0, each)]), TrialSeries(LATENCY, dims, [(self.healthy_ms, each)])]
+            world += [TrialSeries(ERROR, dims, [(1.0, each)]) for dims in self._read(ERROR, sets)]
+            world += [TrialSeries(LATENCY, dims, [(self.healthy_ms, each)]) for dims in self._read(LATENCY, sets)]
         return self._breaches(world, healthy=share == 0)
 
     def breaches_on_latency(self, latency_ms: float, slow_share: float, *, everywhere: bool = False) -> bool:
@@ -110,13 +111,23 @@ class Trial:
         return frozenset(key for key, leaf in self.spec.leaves.items() if self._sees(leaf, dimensions))
 
     def _healthy(self, tool: ToolTraffic, requests: float) -> list[TrialSeries]:
-        world = []
-        placed = [(tool.base_sets, requests * (1 - SAMPLED_SHARE)), (tool.tenant_sets, requests * SAMPLED_SHARE)]
-        for sets, count in placed:
-            for dims in sets if count > 0 else []:
-                each = count / len(sets)
-                world += [TrialSeries(SUCCESS, dims, [(1.0, each)]), TrialSeries(LATENCY, dims, [(self.healthy_ms, each)])]
+        """The series of successful calls that the alarm reads."""
+        world: list[TrialSeries] = []
+        if requests <= 0:
+            return world
+        for sets, count in ((tool.base_sets, requests * (1 - SAMPLED_SHARE)), (tool.tenant_sets, requests * SAMPLED_SHARE)):
+            each = count / len(sets)
+            for metric, value in ((SUCCESS, 1.0), (LATENCY, self.healthy_ms)):
+                world += [TrialSeries(metric, dims, [(value, each)]) for dims in self._read(metric, sets)]
         return world
+
+    def _read(self, metric: str, sets: Sequence[Dimensions]) -> list[Dimensions]:
+        """Those of the dimension sets in which a query of the alarm reads the metric."""
+        key = (metric, tuple(map(id, sets)))
+        if key not in self._reads:
+            leaves = [leaf for leaf in self.spec.leaves.values() if leaf.metric == metric]
+            self._reads[key] = [dims for dims in sets if any(self._sees(leaf, dims) for leaf in leaves)]
+        return self._reads[key]
 
     def _breaches(self, world: list[TrialSeries], *, healthy: bool) -> bool:
         for other in self.others:
