@@ -21,7 +21,18 @@ from phase5_ops.ccnative.metrics import (
     TOOL_METRICS,
 )
 from phase5_ops.ccnative.names import canonical_tool
-from phase5_ops.cloudwatch.metric_math import CALENDAR_FUNCTIONS, Call, Expression, MathError, Name, Points, evaluate
+from phase5_ops.cloudwatch.metric_math import (
+    CALENDAR_FUNCTIONS,
+    Array,
+    Call,
+    Expression,
+    Keyword,
+    MathError,
+    Name,
+    Node,
+    Points,
+    evaluate,
+)
 from phase5_ops.cloudwatch.metric_math import parse as parse_math
 from phase5_ops.cloudwatch.metrics_insights import ACCOUNT, InsightsError, InsightsQuery, is_insights_query, parse_query
 from phase5_ops.cloudwatch.statistics import Statistic, StatisticError, StatisticKind, parse_statistic
@@ -29,6 +40,10 @@ from phase5_ops.cloudwatch.statistics import Statistic, StatisticError, Statisti
 WINDOW_SECONDS = 300  # of the request windows that the metrics evidence carries
 DEFAULT_REQUESTS = 1000.0  # a period, where no traffic was observed
 UNITS = {LATENCY: "Milliseconds", SUCCESS: "Count", ERROR: "Count"}
+
+#: Functions that give for a moment what they are given for it; those of the second kind if they put an array together.
+_OF_A_MOMENT = frozenset({"ABS", "CEIL", "FLOOR", "LOG", "LOG10", "IF", "FILL", "METRICS", *CALENDAR_FUNCTIONS})
+_OF_AN_ARRAY = frozenset({"SUM", "AVG", "MIN", "MAX"})
 
 Dimensions = Mapping[str, str]
 
@@ -266,11 +281,31 @@ class AlarmSpec:
         return frozenset().union(*(expression.functions for expression in self.expressions.values())) & CALENDAR_FUNCTIONS.keys()
 
     @cached_property
+    def nodes(self) -> int:
+        """How long its expressions are, in numbers, names, operators and calls."""
+        return sum(1 for expression in self.expressions.values() for _ in expression.walk())
+
+    @cached_property
+    def moment_by_moment(self) -> bool:
+        """Whether what it compares at a moment rests on nothing of any other moment."""
+        return all(_of_a_moment(node) for expression in self.expressions.values() for node in expression.walk())
+
+    @cached_property
     def filled(self) -> frozenset[str]:
         """Ids that stand inside FILL with a number or a series, so that their silence is not missing data."""
         nodes = [node for expression in self.expressions.values() for node in expression.walk()]
         fills = [node.arguments[0] for node in nodes if isinstance(node, Call) and node.function == "FILL" and node.arguments]
         return frozenset(target.id for target in fills if isinstance(target, Name))
+
+
+def _of_a_moment(node: Node) -> bool:
+    if isinstance(node, Call):
+        return node.function in _OF_A_MOMENT or (node.function in _OF_AN_ARRAY and _is_array(node.arguments))
+    return not isinstance(node, Keyword)  # as FILL takes for what came before
+
+
+def _is_array(arguments: Sequence[Node]) -> bool:
+    return bool(arguments) and (isinstance(arguments[0], Array) or getattr(arguments[0], "function", "") == "METRICS")
 
 
 def _leaf(query: Mapping[str, Any], text: str | None, own_account: str | None) -> Leaf:

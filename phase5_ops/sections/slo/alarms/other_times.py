@@ -11,6 +11,7 @@ from datetime import datetime
 from phase5_ops.sections.slo.alarms.codes import AlarmCode
 from phase5_ops.sections.slo.alarms.context import AlarmContext, finding_at
 from phase5_ops.sections.slo.alarms.evidence import SloAlarm
+from phase5_ops.sections.slo.alarms.model import AlarmError
 from phase5_ops.sections.slo.alarms.trial import SAMPLED_SHARE, Trial
 from phase5_ops.verdict import Finding, Verdict
 
@@ -43,11 +44,15 @@ def silent_at_times(row: SloAlarm, trial: Trial, reactions: Reactions) -> list[F
     """
     if not trial.spec.calendar_functions:
         return []
-    always = trial.at_every_time()
+    expected = "fires at every time of day, week and year"
+    try:
+        always = trial.at_every_time()
+    except AlarmError as error:
+        return [finding_at(AlarmCode.ALARM_CANNOT_FIRE, row, expected, str(error))]
     for breaches in (reactions.at_limit, reactions.at_worst):
         if not breaches(always):
             seen = f"does not at {_first_silent(always, breaches):%A %Y-%m-%d %H:%M} UTC"
-            return [finding_at(AlarmCode.ALARM_CANNOT_FIRE, row, "fires at every time of day, week and year", seen)]
+            return [finding_at(AlarmCode.ALARM_CANNOT_FIRE, row, expected, seen)]
     if reactions.healthy(always):
         expected = "stays OK at every time of day, week and year without slow or failed calls"
         return [finding_at(AlarmCode.ALARM_FIRES_WHEN_HEALTHY, row, expected, "breaches then too at some times")]

@@ -5,7 +5,7 @@ and 1 % of them with tenant_id; errors only with tenant_id), and says whether th
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -23,6 +23,7 @@ _OVER_A_WEEK = [timedelta(hours=6, minutes=13) * step for step in range(28)]  # 
 _OVER_A_YEAR = [timedelta(days=28, hours=5) * step for step in range(1, 14)]
 _HOURS_OF_A_YEAR, _MINUTES_OF_A_WEEK = 366 * 24, 7 * 24 * 60
 _HOUR = timedelta(hours=1)
+_MOST_STEPS = 500_000  # of an expression, over all moments: a few seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,7 @@ class Trial:
     """An alarm on one tool, among the traffic of all tools it reads, ready to be tried.
 
     The other tools are healthy in every trial: no errors, calls of `healthy_ms`. An alarm that depends on the calendar is tried
-    at many moments: bad traffic must breach at all of them, and healthy traffic at none. `at_every_time` has so many that a
-    trial takes a while: a second where it looks at date, month and hour.
+    at many moments: bad traffic must breach at all of them, and healthy traffic at none.
 
     Attributes:
         requests: of the tool, a period.
@@ -66,8 +66,15 @@ class Trial:
             self.moments = [self.start + shift for shift in later]
 
     def at_every_time(self) -> "Trial":
-        """The same alarm at every time that is another one to the calendar functions that it calls."""
-        return replace(self, moments=_times_told_apart(self.spec.calendar_functions, self.start))
+        """The same alarm at every time that is another one to the calendar functions that it calls.
+
+        Raises:
+            AlarmError: that would take too long.
+        """
+        moments = _times_told_apart(self.spec.calendar_functions, self.start)
+        if not self.spec.moment_by_moment and self.spec.nodes * len(moments) > _MOST_STEPS:
+            raise AlarmError("its expressions are too long to be tried at every time of day, week and year")
+        return replace(self, moments=moments)
 
     def breaches_on_errors(self, share: float, error_sets: Sequence[Dimensions] | None = None, *, scale: float = 1) -> bool:
         """Whether a period with this share of failed calls breaches.
@@ -133,11 +140,10 @@ class Trial:
         for other in self.others:
             world = world + self._healthy(other, other.requests(self.spec.period) or DEFAULT_REQUESTS)
         read = {key: self._leaf_values(leaf, world) for key, leaf in self.spec.leaves.items()}
-        outcomes = (self._breaches_at(read, moment) for moment in self.moments)
+        outcomes = map(self._breaches_with, self._values(read))
         return any(outcomes) if healthy else all(outcomes)
 
-    def _breaches_at(self, read: Mapping[str, Sequence[float]], moment: datetime) -> bool:
-        values = self._values(read, moment)
+    def _breaches_with(self, values: Sequence[float]) -> bool:
         if not values:
             return self.spec.treat_missing == "breaching"
         compare = COMPARISONS.get(self.spec.comparison)
@@ -146,19 +152,26 @@ class Trial:
         threshold = self.spec.threshold
         return any(compare(value, threshold) for value in values)
 
-    def _values(self, read: Mapping[str, Sequence[float]], moment: datetime) -> list[float]:
-        """The values that the alarm compares: one a time series returned, none where there is no data.
+    def _values(self, read: Mapping[str, Sequence[float]]) -> Iterator[list[float]]:
+        """The values that the alarm compares at each moment: one a time series returned, none where there is no data.
 
         Args:
             read: the values that each query gives in every period.
-            moment: the beginning of the last of three periods.
         """
-        stamps = [moment - timedelta(seconds=self.spec.period * before) for before in (2, 1, 0)]
+        if self.spec.moment_by_moment:
+            compared = self._compared(read, self.moments)
+            yield from ([points[moment] for points in compared if moment in points] for moment in self.moments)
+            return
+        for moment in self.moments:
+            stamps = [moment - timedelta(seconds=self.spec.period * before) for before in (2, 1, 0)]
+            yield [points[moment] for points in self._compared(read, stamps) if moment in points]
+
+    def _compared(self, read: Mapping[str, Sequence[float]], stamps: Sequence[datetime]) -> list[Points]:
         series = {
             key: _repeat(read[key], stamps, many=leaf.insights is not None and bool(leaf.insights.group_by))
             for key, leaf in self.spec.leaves.items()
         }
-        return [points[moment] for points in self.spec.compared(series, stamps) if moment in points]
+        return self.spec.compared(series, stamps)
 
     def _leaf_values(self, leaf: Leaf, world: Sequence[TrialSeries]) -> list[float]:
         """One value a contributor (one in all without GROUP BY), in the query's order; none without data."""

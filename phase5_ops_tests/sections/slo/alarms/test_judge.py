@@ -569,6 +569,23 @@ def test_an_alarm_that_seldom_sleeps_is_none_either(asleep, at):
     assert at in judgement.findings[0].seen
 
 
+@pytest.mark.parametrize(
+    "beside", ["0 * RUNNING_SUM(l)", "0 * SUM(l)", "0 * FILL(l, REPEAT)", "MAX([0 * l, 0 * l])", "LOG(l / l)"]
+)
+def test_an_alarm_that_also_looks_at_other_periods_is_tried_as_often(beside):
+    expression = f"IF(DAY(l) == 7 AND HOUR(l) == 3, 0, l) + {beside}"
+    judgement, codes = codes_of_latency(Metrics=[math("x", expression), metric_stat("l", "tool_latency_ms", "p99")])
+    assert codes == ["alarm_cannot_fire"]
+    assert "Sunday 2026-11-29 03:" in judgement.findings[0].seen
+
+
+def test_an_alarm_that_takes_too_long_to_be_tried_at_every_time_is_none():
+    expression = "IF(MONTH(l) == 4 AND DATE(l) == 1 AND HOUR(l) == 3, 2 * l, l)" + " + 0 * RUNNING_SUM(l)" * 60
+    judgement, codes = codes_of_latency(Metrics=[math("x", expression), metric_stat("l", "tool_latency_ms", "p99")])
+    assert codes == ["alarm_cannot_fire"]
+    assert "too long to be tried" in judgement.findings[0].seen
+
+
 def test_an_alarm_that_seldom_fires_when_all_is_well_says_nothing():
     expression = "IF(DATE(l) == 4 AND MONTH(l) == 7, 9999, l)"
     _, codes = codes_of_latency(Metrics=[math("x", expression), metric_stat("l", "tool_latency_ms", "p99")])
