@@ -243,10 +243,11 @@ class IsolationPolicy(Policy):
             "cc-native-*-adapter-handler",
         ),
         min_length=1,
-        description="functions whose calls are the execution's, as in the session name of their role",
+        description="whose calls are the execution's, by session name: functions, and sessions of roles that they assume",
     )
     trail_exclusive: More[bool] = Field(
-        False, description="nothing but test executions runs while the canary does, so every call in its window is judged"
+        False,
+        description="nothing but test executions runs while the canary does, so every call of these in its window is judged",
     )
     event_log_group: More[str | None] = Field(
         None, min_length=1, description="log group that a rule of the platform's event bus delivers its events to"

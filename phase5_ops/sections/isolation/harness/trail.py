@@ -64,7 +64,7 @@ class TrailWindow:
     Attributes:
         start, end: from the announcement to the outcome.
         functions: patterns (`cc-native-*`) of the platform's functions, against the session name of the caller.
-        exclusive: True where nothing but test executions ran in the window, so that every call in it is theirs.
+        exclusive: True where nothing but test executions ran in the window, so that every call of these in it is theirs.
     """
 
     start: datetime
