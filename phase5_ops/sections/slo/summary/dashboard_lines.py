@@ -103,12 +103,14 @@ class Line:
         separate: each metric has a line of its own; otherwise they are put together into one.
         limit: how many lines at most.
         accounts_together: metrics of several accounts are put together into one line.
+        groups: labels that each line of a query is of; empty for what is no query.
     """
 
     sources: tuple[LineSource, ...]
     separate: bool = True
     limit: int | None = None
     accounts_together: bool = False
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +123,17 @@ class _Drawing:
 
 
 def _tells(metric: str, statistic: Statistic) -> bool:
-    """Whether a statistic says something: for latency not a number of calls or the fastest, for counts how many there are."""
+    """Whether a statistic says something: for latency not a number of calls or the fastest, for counts how many there are.
+
+    CloudWatch's default, the average, is taken for counts: whoever opens the dashboard sees that there are some.
+    """
     if metric != LATENCY:
         return statistic.kind in (StatisticKind.SUM, StatisticKind.SAMPLE_COUNT, StatisticKind.AVERAGE)
     if statistic.kind in (StatisticKind.SAMPLE_COUNT, StatisticKind.TRIMMED_COUNT, StatisticKind.MINIMUM):
         return False
-    return not statistic.percent or statistic.upper is None or statistic.upper >= _MEDIAN
+    if statistic.upper is None or statistic.is_percentile_rank:
+        return True
+    return statistic.percent and statistic.upper >= _MEDIAN  # an upper bound in milliseconds leaves the slow calls out
 
 
 def lines_of(body: str, place: Place, now: datetime | None, found: Found) -> tuple[list[Line], list[str]] | None:
@@ -222,7 +229,7 @@ class _DrawnLines:
             query = parse_query(text)
             source = LineSource(query, self._place, parse_statistic(query.statistic), self._period(options))
             groups = query.group_by
-            line = Line((source,), TOOL_DIMENSION in groups, query.limit, ACCOUNT not in groups)
+            line = Line((source,), TOOL_DIMENSION in groups, query.limit, ACCOUNT not in groups, tuple(groups))
             return _Drawing(line, many=bool(groups))
         except (InsightsError, MathError, SearchError) as error:
             self._not_understood(f"{text} ({error})")

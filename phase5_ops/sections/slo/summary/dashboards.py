@@ -130,11 +130,17 @@ def _required(registered_tools: Sequence[RegisteredTool], error_sets: Iterable[M
     }
 
 
+#: Lines that CloudWatch draws in one graph; so many time series a query gives at most, too.
+MOST_LINES = 500
+
+
 class _Drawn:
     """What a dashboard draws, with an index of the metrics by name: there may be thousands of lines and metrics."""
 
     def __init__(self, lines: Sequence[Line], required: _Required) -> None:
         self._required = required
+        self._needed = [needed for metrics in required.values() for sets in metrics.values() for needed in sets]
+        self._lines: dict[Line, bool] = {}
         self._by_name: dict[MetricSet, list[tuple[Line, LineSource]]] = {}
         self._others: list[tuple[Line, LineSource]] = []
         for line in lines:
@@ -152,7 +158,7 @@ class _Drawn:
             reasons = [
                 source.unfit(metric)
                 for line, source in self._finding(needed)
-                if (line.limit is None or line.limit >= len(self._required))
+                if self._all_lines(line)
                 and (line.separate or not _mixes(line, tool, metric, self._required))
                 and not (line.accounts_together and source.finds_others(needed))
             ]
@@ -160,6 +166,18 @@ class _Drawn:
                 whole = False
                 unfit += [f"{tool} {reason}" for reason in reasons if reason]
         return whole, unfit
+
+    def _all_lines(self, line: Line) -> bool:
+        """Whether CloudWatch draws every line that comes of this one, of all tools and tenants; else it is not known which."""
+        if line not in self._lines:
+            most = min(line.limit if line.limit is not None else MOST_LINES, MOST_LINES)
+            drawn: set[object] = set()
+            for needed in self._needed if line.separate or line.limit is not None else ():
+                if any(source.finds(needed) for source in line.sources):
+                    dimensions = dict(needed.dimensions)
+                    drawn.add(tuple(map(dimensions.get, line.groups)) if line.groups else needed)
+            self._lines[line] = len(drawn) <= most
+        return self._lines[line]
 
     def _finding(self, needed: MetricSet) -> list[tuple[Line, LineSource]]:
         return [*self._by_name.get(needed, ()), *((line, source) for line, source in self._others if source.finds(needed))]

@@ -178,6 +178,7 @@ def shows_latency(*lines, tools=("crm.create_task",), **properties):
     [
         *((name, True) for name in ("p99", "p95", "p50", "Average", "Maximum", "Sum", "PR(:5000)", "tm99", "TM(2%:98%)", "IQM")),
         *((name, False) for name in ("SampleCount", "Minimum", "p0", "p10", "tc99", "TC(:5000)", "TM(:10%)", "tm5", "p101", "x")),
+        *((name, False) for name in ("TM(:10)", "TS(:100)", "TM(0:100)", "WM(:50)")),
         *((value, False) for value in (99, None, ["p99"])),
     ],
 )
@@ -187,6 +188,20 @@ def test_the_statistic_of_latency_must_tell_of_its_slow_calls(statistic, tells):
     if isinstance(statistic, str):
         assert shows_latency([{"expression": search_latency(statistic)}]) is tells
     assert shows_latency([*LATENCY_LINE, {"stat": "p99"}], stat="Minimum")
+
+
+@pytest.mark.parametrize(("limit", "all_lines"), [("", True), (" LIMIT 5", True), (" LIMIT 4", False), (" LIMIT 1", False)])
+def test_a_query_with_a_limit_shows_errors_only_where_it_draws_every_tenants_line(limit, all_lines):
+    errors = [f"t-{number}" for number in range(5)]
+    query = 'SELECT SUM(tool_error) FROM "CCNative/Execution" GROUP BY tool_name{} ORDER BY SUM() DESC{}'
+    assert (shown([{"expression": query.format(", tenant_id", limit)}], errors=errors) == ["tool_error"]) is all_lines
+    assert shown([{"expression": query.format("", limit)}], errors=errors) == ["tool_error"]
+
+
+def test_more_lines_than_a_graph_draws_do_not_show_them_all():
+    errors = [f"t-{number}" for number in range(501)]
+    assert shown([{"expression": SEARCH_ERRORS}], errors=errors[:500]) == ["tool_error"]
+    assert shown([{"expression": SEARCH_ERRORS}], errors=errors) == []
 
 
 @pytest.mark.parametrize(("statistic", "tells"), [("Sum", True), ("SampleCount", True), ("Minimum", False), ("p99", False)])
