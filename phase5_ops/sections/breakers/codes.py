@@ -81,7 +81,8 @@ class BreakerCode(FindingCodes):
     CLOSED_BY_HAND = FindingCode(
         Verdict.FAIL,
         "A breaker was closed or deleted, and no probe can have done it.",
-        "Find out who changed the item and why; check the connector's health. Use kill switches instead.",
+        "Find out who changed the item and why; check the connector's health; remove what the item still holds of OPEN or"
+        " HALF_OPEN. Use kill switches instead.",
         also=(Verdict.WARN,),
     )
     TENANT_RECORD_MALFORMED = FindingCode(

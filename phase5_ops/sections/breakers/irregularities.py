@@ -120,14 +120,24 @@ def earlier_hand_closing(row: Breaker, policy: BreakerPolicy, now: datetime, lin
 
 
 def closed_by_hand_findings(row: Breaker, now: datetime, link: str) -> Iterator[Finding]:
-    """A closing by hand: only a probe closes a breaker, after its deadline, with a new window start; only a ttl removes items."""
+    """A closing by hand: only a probe closes a breaker, after its deadline, by a whole new item; only a ttl removes items."""
     if row.state == CLOSED and row.state_source == FROM_ITEM:
         start = row.window_start_epoch_sec or 0
         snapshots = [*row.history, payload(row)]
         deadline = max((snapshot.get("open_until") or 0 for snapshot in snapshots), default=0)
         probed = max((s.get("window_start") or 0 for s in row.history if s.get("state") == HALF_OPEN), default=-1)
-        if start < deadline or start <= probed:
-            why = f"was open until {instant(deadline)}" if start < deadline else "which is that of its HALF_OPEN"
+        left = {"open_until_epoch_sec": row.open_until_epoch_sec, "half_open_probe_in_flight": row.half_open_probe_in_flight}
+        still = [name for name, value in left.items() if value is not None]
+        why = (
+            f"was open until {instant(deadline)}"
+            if start < deadline
+            else "which is that of its HALF_OPEN"
+            if start <= probed
+            else f"and still {' and '.join(still)}"
+            if still
+            else ""
+        )
+        if why:
             yield BreakerCode.CLOSED_BY_HAND.at(
                 row.connector,
                 expected=_CLOSED_BY_PROBE,

@@ -310,6 +310,11 @@ def test_closed_but_still_holding_a_deadline_was_closed_by_hand():
     assert found(platform(item)) == [("FAIL", "closed_by_hand")]
 
 
+@pytest.mark.parametrize("left", [{"open_until_epoch_sec": number(T - 570)}, {"half_open_probe_in_flight": {"BOOL": True}}])
+def test_closed_with_what_only_open_and_half_open_have_was_closed_by_hand_whatever_succeeded_since(left):
+    assert found(platform(state("internal", start=T - 10, **left))) == [("FAIL", "closed_by_hand")]
+
+
 def test_half_open_then_closed_with_the_same_window_was_closed_by_hand():
     seen = platform(state("internal", start=T - 600))
     seen.seen_before(state("internal", "HALF_OPEN", start=T - 600, written=T - 100), slots("internal"), seconds_ago=90)
