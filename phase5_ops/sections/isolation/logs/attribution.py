@@ -5,6 +5,8 @@ intents and requests, the invocation that each stream is in, and lines that cann
 file because every step reads and writes this one state.
 
 The ledger says who owns a trace or intent. Without a ledger, it is the tenant in the tenant field of its first line that has one.
+A line without ids must not name another tenant than its own first tenant field does; it counts as without a known owner all the
+same.
 A request belongs to the owner of the first trace or intent on its lines. A line whose ids have two owners is judged against both:
 a line must not name another tenant just because it also names one of that tenant's traces.
 
@@ -320,6 +322,18 @@ class _Pending:
     count: int = 0
 
 
+def _said_by_fields(batch: Sequence[_Held], lines: Ints) -> tuple[Flags, Ints]:
+    """Which of these lines, in order, have a tenant field; and the tenant in the first one of each that has."""
+    line = np.concatenate([held.hits.line[held.hits.in_field] + held.base for held in batch])
+    tenant = np.concatenate([held.hits.tenant[held.hits.in_field] for held in batch])
+    if not len(line):
+        return np.zeros(len(lines), np.bool_), tenant
+    first = np.flatnonzero(np.append(True, line[1:] != line[:-1]))
+    place = np.minimum(np.searchsorted(line[first], lines), len(first) - 1)
+    said = line[first][place] == lines
+    return said, tenant[first][place[said]]
+
+
 class Attribution:
     """Judges the lines of a scan, in order. Call `add` for each block, `finish` once, then read the totals and hits."""
 
@@ -486,15 +500,9 @@ class Attribution:
 
     def _bind_by_fields(self, batch: Sequence[_Held], key_line: Ints, keys: Hashes) -> None:
         """Gives traces and intents without an owner the tenant in the first tenant field on their first line with one."""
-        line = np.concatenate([held.hits.line[held.hits.in_field] + held.base for held in batch])
-        tenant = np.concatenate([held.hits.tenant[held.hits.in_field] for held in batch])
-        if not len(line) or not len(keys):
-            return
-        first = np.flatnonzero(np.append(True, line[1:] != line[:-1]))
-        said = line[first]
-        place = np.minimum(np.searchsorted(said, key_line), len(said) - 1)
-        bound = said[place] == key_line
-        self._owners.add(keys[bound], tenant[first][place[bound]])
+        if len(keys):
+            bound, tenant = _said_by_fields(batch, key_line)
+            self._owners.add(keys[bound], tenant)
 
     def _bind_requests(self, batch: Sequence[_Held], work: tuple[Ints, Hashes], requests: tuple[Ints, Hashes]) -> None:
         """Gives requests the owner of the first trace or intent on their lines; SET_ASIDE if the allow-list names a line."""
@@ -532,11 +540,17 @@ class Attribution:
             totals.naming += int(mine.sum())
             totals.unattributed += int((unknown_line & ~keyed & mine).sum())
             totals.listed_set_aside += int((aside & mine).sum())
+        alone = np.flatnonzero(unknown_line & ~keyed)  # counted as without an owner, though its tenant field may say one
+        bound, said = _said_by_fields(batch, lines[alone])
+        low[alone[bound]] = high[alone[bound]] = said
+        by_field = np.zeros(len(lines), np.bool_)
+        by_field[alone[bound]] = True
+        unknown_line &= ~by_field
         foreign = np.flatnonzero(
             ~aside[place] & ~unknown_line[place] & ((named.tenant != low[place]) | (named.tenant != high[place]))
         )
         owner = np.where(named.tenant[foreign] != low[place[foreign]], low[place[foreign]], high[place[foreign]])
-        probe = self._of_probe(named.line[foreign], work, requests)
+        probe = self._of_probe(named.line[foreign], work, requests) | by_field[place[foreign]]
         probe &= self._canary[named.tenant[foreign]] & self._canary[owner]
         for index, at in enumerate(foreign.tolist()):
             held = batch[int(named.block[at])]

@@ -110,6 +110,24 @@ def test_lines_without_a_known_owner_are_counted_and_no_hit():
     assert (found.totals[GROUP].naming, found.totals[GROUP].unattributed) == (2, 2)
 
 
+@pytest.mark.parametrize(
+    ("own", "other", "hits"),
+    [
+        ("acme", "globex", [("acme", "globex")]),
+        ("acme", "acme", []),
+        ("can-a", "can-b", []),
+        ("can-a", "globex", [("can-a", "globex")]),
+    ],
+)
+def test_a_line_without_ids_must_not_name_another_tenant_than_its_own_field(own, other, hits):
+    """Two test tenants in one line may be a probe's, of which nothing tells without ids."""
+    found = scan(
+        [line(f"of {other}", tenant_id=own)], ("acme", "globex", "can-a", "can-b"), canaries=frozenset({"can-a", "can-b"})
+    )
+    assert leaks(found) == hits
+    assert found.totals[GROUP].unattributed == 1
+
+
 def test_lines_before_the_window_only_say_whose_the_others_are():
     found = scan(["x", line("globex", trace_id="trace-1-a"), "of globex"], judged_from=2, ledger={"trace-1-a": "acme"})
     assert leaks(found) == [("acme", "globex")]
