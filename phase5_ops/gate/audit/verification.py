@@ -62,7 +62,7 @@ class ItemStatus(StrEnum):
 
     BAD = "NOT VERIFIED"
     MISSING = "missing"
-    UNSIGNED = "not signed"
+    UNSIGNED = "not signed"  # or by signatures alone that do not count
     GOOD = "verified"
 
 
@@ -110,6 +110,33 @@ def verify_archive(archive: AuditArchive, keys: KeySet, environment: str | None 
     for each in _Verifying(archive, keys).all(environment):  # what the manifest says is missing is also found missing
         said.setdefault((each.status, each.item), each)
     return ArchiveVerification(tuple(said.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What verifying one record came to: what is wrong, what it says, and its status where nothing is wrong."""
+
+    problems: list[str]
+    about: str
+    good: ItemStatus = ItemStatus.GOOD
+
+
+@dataclass(frozen=True, slots=True)
+class _Signatures:
+    """Whose signatures of a record count, what is wrong with others, and which only do not count."""
+
+    roles: set[str]
+    problems: list[str]
+    uncounted: list[str]
+
+    def words(self) -> str:
+        """For people: whose signatures count, and why others do not."""
+        return f"{', '.join(sorted(self.roles)) or 'nobody'}{''.join(f' (not counted: {each})' for each in self.uncounted)}"
+
+    @property
+    def good(self) -> ItemStatus:
+        """The status of a record that needs one of them, where nothing is wrong."""
+        return ItemStatus.GOOD if self.roles else ItemStatus.UNSIGNED
 
 
 class _Verifying:
@@ -243,21 +270,44 @@ class _Verifying:
         )
         return one_of_many or name in (MANIFEST_FILE, SIGNED_MANIFEST, "keys.json")
 
-    def _one(self, name: str, verify: Callable[[str], tuple[list[str], str]]) -> CheckedItem:
+    def _one(self, name: str, verify: Callable[[str], _Result]) -> CheckedItem:
         """What verifying one record came to."""
         try:
-            problems, about = verify(name)
+            found = verify(name)
         except KeyError as error:
             return CheckedItem(ItemStatus.MISSING, name, f"it lacks {error}")
         except (MalformedEnvelope, TypeError, ValueError) as error:
             return CheckedItem(ItemStatus.BAD, name, f"it cannot be read: {error}")
-        return CheckedItem(ItemStatus.BAD, name, "; ".join(problems)) if problems else CheckedItem(ItemStatus.GOOD, name, about)
+        bad = CheckedItem(ItemStatus.BAD, name, "; ".join(found.problems))
+        return bad if found.problems else CheckedItem(found.good, name, found.about)
 
     def _signers(
         self, envelope: ReadEnvelope, proved_at: Callable[[str], datetime | None], kind: str = PAYLOAD_TYPE
     ) -> tuple[set[str], list[str]]:
         """The roles whose keys signed an envelope, and what is wrong with its signatures."""
-        roles, problems = set(), []
+        found = self._signatures(envelope, proved_at, kind)
+        return found.roles, found.problems
+
+    def _signatures(
+        self,
+        envelope: ReadEnvelope,
+        proved_at: Callable[[str], datetime | None],
+        kind: str = PAYLOAD_TYPE,
+        made_at: datetime | None = None,
+    ) -> _Signatures:
+        """Whose signatures of an envelope count.
+
+        Args:
+            envelope: whose.
+            proved_at: by when a key id's signature is proved to have been made.
+            kind: the payload's type.
+            made_at: when the signed bytes were made, where nothing rests on these signatures. A person's signature by a key
+                that was revoked after this moment, of which nothing proves that it is older, is then no problem: keys are
+                replaced in the course of years. It does not count. None where all signatures must count.
+        """
+        roles: set[str] = set()
+        problems: list[str] = []
+        uncounted: list[str] = []
         for key_id, signature in sorted(envelope.signatures.items()):
             key = self._keys.keys.get(key_id)
             if key is None:
@@ -265,26 +315,27 @@ class _Verifying:
             elif not key.verifies(envelope.payload, signature, kind):
                 problems.append(f"the signature of {key.role} does not verify")
             elif problem := revocation_problem(key.revoked_at, proved_at(key_id)):
-                problems.append(f"the key of {key.role} {problem}")
+                since = key.revoked_at is not None and made_at is not None and made_at < key.revoked_at and key.role != GATE
+                (uncounted if since else problems).append(f"the key of {key.role} {problem}")
             else:
                 roles.add(key.role)
-        return roles, problems
+        return _Signatures(roles, problems, uncounted)
 
-    def _override(self, name: str) -> tuple[list[str], str]:
+    def _override(self, name: str) -> _Result:
         envelope = read_envelope(self._files[name])
         order = override_of(envelope.payload)
         decision = f"releases/{order.release.name}/{order.series:06d}/promotion-{order.id}/{DECISION_FILE}"
-        roles, problems = self._signers(envelope, self._decided_by(decision, order.requested_at))
+        signed = self._signatures(envelope, self._decided_by(decision, order.requested_at), made_at=order.requested_at)
+        problems = signed.problems
         if name.split("/")[1] != order.id or order.release.environment != self._environment:
             problems.append(f"it is order {order.id} for {order.release.environment}")
         self._orders[order.id] = order
         asked = f"asked for by {order.requested_by} at {iso(order.requested_at)}"
         about = f"{order.kind} to {order.release.name}, {asked}: {order.reason}"
-        signed = f"signed by {', '.join(sorted(roles)) or 'nobody'}"
         past = f"; past: {'; '.join(order.goes_past)}" if order.goes_past else ""
-        return problems, f"{about} ({order.ticket}), {signed}{past}"
+        return _Result(problems, f"{about} ({order.ticket}), signed by {signed.words()}{past}", signed.good)
 
-    def _promotion(self, folder: str) -> tuple[list[str], str]:
+    def _promotion(self, folder: str) -> _Result:
         statement, key_id, signature = self._only_signature(f"{folder}/{_PUBLICATION_FILE}", PAYLOAD_TYPE)
         said = read_statement(statement)
         if said.predicate_type != PUBLICATION:
@@ -323,9 +374,10 @@ class _Verifying:
         signers = decision_facts(read_statement(read_envelope(decision).payload)).signers
         people = "; ".join(f"{each.role} by {each}" for each in signers)
         right = order.kind if order else "the gate"
-        return problems, f"promoted by {right} at {iso(promoted_at)} in run {record.holder}: {record.answer}; signed for {people}"
+        about = f"promoted by {right} at {iso(promoted_at)} in run {record.holder}: {record.answer}; signed for {people}"
+        return _Result(problems, about)
 
-    def _prepared(self, folder: str) -> tuple[list[str], str]:
+    def _prepared(self, folder: str) -> _Result:
         override = self._files.get(f"{folder}/{OVERRIDE_FILE}")
         basis = override if override is not None else self._files[f"{folder}/{READINESS_FILE}"]
         order = override_of(read_envelope(override).payload) if override is not None else None
@@ -334,15 +386,18 @@ class _Verifying:
         release = Release(decided.name, decided.digest, self._environment)
         series = int(folder.split("/")[2])
         problems = envelope_problems(basis, decision, release, series, keys=self._keys, now=decided.time_verified, override=order)
-        return list(problems), f"decided at {iso(decided.time_verified)}; no record says that it was published"
+        return _Result(list(problems), f"decided at {iso(decided.time_verified)}; no record says that it was published")
 
-    def _statement(self, name: str) -> tuple[list[str], str]:
+    def _statement(self, name: str) -> _Result:
         envelope = read_envelope(self._files[name])
         said = readiness_facts(read_statement(envelope.payload))
-        roles, problems = self._signers(
-            envelope, self._decided_by(f"{name.rpartition('/')[0]}/promotion/{DECISION_FILE}", said.evaluated_at)
+        decided = self._decided_by(f"{name.rpartition('/')[0]}/promotion/{DECISION_FILE}", said.evaluated_at)
+        gate = {key_id for key_id, key in self._keys.keys.items() if key.role == GATE}  # its statement says when it signed
+        signed = self._signatures(
+            envelope, lambda key_id: said.evaluated_at if key_id in gate else decided(key_id), made_at=said.evaluated_at
         )
-        if GATE not in roles:
+        problems = signed.problems
+        if GATE not in signed.roles and not problems:
             problems.append("the gate has not signed it")
         if (said.name, said.environment) != (name.split("/")[1], self._environment):
             problems.append(f"it is about {said.name} in {said.environment}")
@@ -350,12 +405,10 @@ class _Verifying:
             problems.append(f"it is about series {said.series}")
         if not problems:
             self._states(name, said)
-        lacking = [role for role in ROLES if role not in roles]
+        lacking = [role for role in ROLES if role not in signed.roles]
         left = f"; not signed for {', '.join(lacking)}" if lacking else ""
-        return (
-            problems,
-            f"{said.result} at {iso(said.evaluated_at)}, run {said.run_id}; signed by {', '.join(sorted(roles))}{left}",
-        )
+        about = f"{said.result} at {iso(said.evaluated_at)}, run {said.run_id}"
+        return _Result(problems, f"{about}; signed by {signed.words()}{left}")
 
     def _decided_by(self, name: str, made_at: datetime) -> Callable[[str], datetime | None]:
         """By when what was made at a moment was signed, as the decision in this file proves where the gate signed that."""
@@ -371,7 +424,7 @@ class _Verifying:
         self._statements[name] = said
         self._named.setdefault(said.run_id, {}).setdefault(said.evidence_digest, name)
 
-    def _said(self, name: str) -> tuple[list[str], str]:
+    def _said(self, name: str) -> _Result:
         envelope = read_envelope(self._files[name], STATED_TYPE)
         said = strict_json(envelope.payload)
         if said["schema"] != "phase5.stated/v1":
@@ -386,33 +439,41 @@ class _Verifying:
         if not problems and run_id and digest:
             self._named.setdefault(str(run_id), {}).setdefault(str(digest), name)
         blockers = document.get("blockers") or []
-        return problems, f"{document.get('decision')} at {iso(stated_at)}, {len(blockers)} blockers"
+        return _Result(problems, f"{document.get('decision')} at {iso(stated_at)}, {len(blockers)} blockers")
 
-    def _waiver(self, name: str) -> tuple[list[str], str]:
+    def _waiver(self, name: str) -> _Result:
         envelope = read_envelope(self._files[name], WAIVER_TYPE)
         waiver = waiver_of(envelope.payload.decode("ascii"))
         shown = {
             role: min((each.evaluated_at for each in self._statements.values() if shows_waiver(each, waiver, role)), default=None)
             for role in ROLES
         }
-        roles, problems = self._signers(envelope, lambda key_id: shown.get(self._keys.keys[key_id].role), WAIVER_TYPE)
-        if len(roles) != 1 or not roles <= set(ROLES):
+        unused = not any(shown.values())
+        signed = self._signatures(
+            envelope,
+            lambda key_id: shown.get(self._keys.keys[key_id].role),
+            WAIVER_TYPE,
+            made_at=waiver.issued_at if unused else None,
+        )
+        problems = signed.problems
+        if len(signed.roles) > 1 or not signed.roles <= set(ROLES) or not (signed.roles or signed.uncounted):
             problems = problems or ["no role has signed it"]
         if name.rpartition("/")[2] != f"{waiver.id}.dsse.json" or waiver.environment != self._environment:
             problems.append(f"it is waiver {waiver.id} for {waiver.environment or 'no environment'}")
         findings = ", ".join(f"{code}@{subject}" if subject else code for code, subject in sorted(waiver.pairs))
         until = f"until {iso(waiver.until)}: {waiver.reason} ({waiver.ticket})"
-        return problems, f"{waiver.row} {findings}, by {waiver.identity} for {', '.join(sorted(roles))} {until}"
+        return _Result(problems, f"{waiver.row} {findings}, by {waiver.identity} for {signed.words()} {until}", signed.good)
 
-    def _acceptance(self, name: str) -> tuple[list[str], str]:
+    def _acceptance(self, name: str) -> _Result:
         envelope = read_envelope(self._files[name], ACCEPTANCE_TYPE)
         found = acceptance_of(envelope.payload)
-        roles, problems = self._signers(envelope, lambda _: None, ACCEPTANCE_TYPE)
-        if roles != {found.role} and not problems:
+        signed = self._signatures(envelope, lambda _: None, ACCEPTANCE_TYPE, made_at=found.at)
+        problems = signed.problems
+        if (signed.roles - {found.role} or not (signed.roles or signed.uncounted)) and not problems:
             problems.append(f"{found.role} has not signed it")
         if found.environment != self._environment:
             problems.append(f"it is for {found.environment}")
-        return problems, f"run {found.run_id}: {found}"
+        return _Result(problems, f"run {found.run_id}: {found}; signed by {signed.words()}", signed.good)
 
     # --- what is numbered ----------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -252,24 +253,54 @@ def test_keys_that_the_archive_brings_are_trusted_for_nothing(audited, tmp_path)
     assert PROMOTION in wrong
 
 
-def test_a_key_that_was_revoked_since_counts_for_what_is_proved_to_be_older(audited, tmp_path):
-    present = parse_keys(audited.keys.read_bytes())
-    later, other = NOW + timedelta(days=30), Signers.fresh()
+def rotated(audited: Audited, at: datetime) -> Audited:
+    """The archive, and keys of which all that were in use then are revoked at a moment, with others in their place."""
+    present = parse_keys(audited.keys.read_bytes()).keys.values()
+    keys = key_set([*(replace(key, revoked_at=at) for key in present), *Signers.fresh().keys().keys.values()])
+    path = audited.path.with_suffix(".keys")
+    path.write_bytes(keys_document(keys))
+    return Audited(audited.exported, path)
 
-    def rotated(at):
-        old = [type(key)(key.role, key.key, key.kms_key, at) for key in present.keys.values()]
-        return keys_document(key_set([*old, *other.keys().keys.values()]))
 
-    revoked = tmp_path / "rotated.json"
-    revoked.write_bytes(rotated(later))
-    # nothing proves when a history was accepted; the gate's documents of today were said after its key was revoked
-    assert set(found(Audited(audited.exported, revoked))) <= {"acceptances/a1.dsse.json"} | {
-        f"releases/r-1.2.{number}/000001/said.dsse.json" for number in (3, 4)
-    }
-    revoked.write_bytes(rotated(NOW - timedelta(days=30)))
-    assert {PROMOTION, "runs/000000001.dsse.json", "deployed/000000001.dsse.json"} <= found(
-        Audited(audited.exported, revoked)
+#: What the gate said by the wall clock, which may be after any moment of revocation.
+SAID = {f"releases/r-1.2.{number}/000001/said.dsse.json" for number in (3, 4)}
+
+
+def test_a_key_that_was_revoked_since_counts_for_what_is_proved_to_be_older(audited):
+    assert found(rotated(audited, NOW + timedelta(days=30))).keys() <= SAID
+    assert {PROMOTION, "runs/000000001.dsse.json", "deployed/000000001.dsse.json", "acceptances/a1.dsse.json"} <= found(
+        rotated(audited, NOW - timedelta(days=30))
     ).keys()
+
+
+def test_what_people_signed_and_nothing_came_of_is_shown_as_not_signed_once_their_keys_were_replaced(audited, tmp_path):
+    files = unpacked(audited.path)
+    take("releases/r-1.2.3/000001/promotion", "deployed/")(files)  # a release that was never promoted
+    frozen = repacked(tmp_path / "frozen.tar.gz", dict(files))
+    after = rotated(audited, NOW + timedelta(days=30))
+    assert found(after, frozen).keys() <= SAID
+    items = {each.item: each for each in verify_archive(read_archive(frozen), parse_keys(after.keys.read_bytes())).checked}
+    statement = items["releases/r-1.2.3/000001/statement.dsse.json"]
+    assert statement.status is ItemStatus.GOOD  # the gate says itself when it signed
+    assert "signed by gate (not counted: the key of " in statement.about
+    assert statement.about.endswith("; not signed for eng-reliability, ops-sre, security-compliance")
+    for name in ("overrides/rollback-1/override.dsse.json", "acceptances/a1.dsse.json"):
+        assert items[name].status is ItemStatus.UNSIGNED
+        assert "signed by nobody (not counted: the key of ops-sre was revoked at " in items[name].about
+    assert items["releases/r-1.2.3/waivers/w-1.dsse.json"].status is ItemStatus.GOOD  # the statement shows it
+    take("releases/r-1.2.3/000001/")(files)
+    unused = verify_archive(read_archive(repacked(tmp_path / "a.tar.gz", files)), parse_keys(after.keys.read_bytes())).checked
+    assert {each.item: each.status for each in unused}["releases/r-1.2.3/waivers/w-1.dsse.json"] is ItemStatus.UNSIGNED
+
+
+def test_what_was_signed_after_the_key_was_revoked_never_verifies(audited):
+    before = found(rotated(audited, NOW - timedelta(seconds=1)))
+    assert {
+        "releases/r-1.2.3/000001/statement.dsse.json",
+        "releases/r-1.2.3/waivers/w-1.dsse.json",
+        "overrides/rollback-1/override.dsse.json",
+        "acceptances/a1.dsse.json",
+    } <= before.keys()
 
 
 def test_an_archive_of_another_environment_is_not_what_was_asked_for(audited):
