@@ -108,6 +108,25 @@ def test_items_that_are_none_or_of_a_newer_version_are_kept_as_they_are_and_neve
     assert {each.item for each in verification.checked if each.status is ItemStatus.BAD} == set(strange)
 
 
+def test_a_signature_that_nobody_made_takes_the_place_of_no_genuine_one(desk, tmp_path):
+    state = desk.open().state
+    for off in state.sign_offs(RELEASE):
+        state.add_sign_off(RELEASE, replace(off, id="zz", signature=b"none"))
+        state.add_sign_off(RELEASE, replace(off, id="zzz", key_id=state.statement(RELEASE, 1).gate_key_id))
+    (order,) = (each for each in state.overrides(RELEASE.environment) if each.id == "break-glass-1")
+    for off in order.signatures:
+        state.add_override_signature(RELEASE.environment, order.id, replace(off, id="zz", signature=b"none"))
+    audited = exported(desk, tmp_path)
+    archive = read_archive(audited.path)
+    verification = verify_archive(archive, parse_keys(audited.keys.read_bytes()))
+    assert verification.ok, verification.lines()
+    said = {each.item: each.about for each in verification.checked}
+    assert "signed by eng-reliability, gate, ops-sre, security-compliance" in said["releases/r-1.2.3/000001/statement.dsse.json"]
+    assert "signed by eng-reliability, ops-sre;" in said["overrides/break-glass-1/override.dsse.json"]
+    listed = json.loads(archive.files["releases/r-1.2.3/000001/signatures.json"])
+    assert len(listed) == 9  # all that the table holds
+
+
 def test_where_the_gates_key_may_not_be_used_nothing_is_written(desk, tmp_path, monkeypatch):
     def denied(*_: object) -> None:
         raise SigningError("kms:Sign: denied")

@@ -6,7 +6,7 @@
     releases/<name>/candidate.json                     the candidate as it stands
     releases/<name>/waivers/<id>.dsse.json
     releases/<name>/<series>/statement.dsse.json       what was frozen for signing, with the signatures over it
-    releases/<name>/<series>/signatures.json           who made them, as the state table says
+    releases/<name>/<series>/signatures.json           who made them, as the state table says, also those that do not verify
     releases/<name>/<series>/said.dsse.json            what the gate said last
     releases/<name>/<series>/promotion[-<override>]/   readiness or override, decision, publication
     releases/<name>/<series>/prepared[-<override>]/    a decision of which no record says that it was published
@@ -23,13 +23,13 @@ import base64
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
 from phase5_ops.clock import iso, parse_iso
-from phase5_ops.files import sha256_of
 from phase5_ops.gate.attestation.acceptance import ACCEPTANCE_TYPE, acceptance_of
 from phase5_ops.gate.attestation.envelopes import (
     PAYLOAD_TYPE,
@@ -39,7 +39,7 @@ from phase5_ops.gate.attestation.envelopes import (
     envelope_bytes,
     read_envelope,
 )
-from phase5_ops.gate.attestation.keys import KeySet, keys_document
+from phase5_ops.gate.attestation.keys import GATE, KeySet, keys_document
 from phase5_ops.gate.attestation.observation import OBSERVATION_TYPE, observation_of
 from phase5_ops.gate.attestation.override_statement import Override, stored_order
 from phase5_ops.gate.attestation.readiness_statement import ReadinessFacts, readiness_facts
@@ -121,7 +121,7 @@ def contents_of(items: Iterable[Item], environment: str, period: AuditPeriod, ke
         keys: the trusted keys.
     """
     partitions = _partitions(items, environment)
-    made = _Collected(period)
+    made = _Collected(period, keys)
     made.file("keys.json", keys_document(keys) + b"\n")
     asked = _orders(made, partitions.pop("OVERRIDES", []))
     named = {each.order.release.name for each in asked if period.holds(each.order.requested_at)}
@@ -168,8 +168,9 @@ def _partitions(items: Iterable[Item], environment: str) -> dict[str, list[Item]
 class _Collected:
     """The contents while they are put together."""
 
-    def __init__(self, period: AuditPeriod) -> None:
+    def __init__(self, period: AuditPeriod, keys: KeySet) -> None:
         self.period = period
+        self._keys = keys
         self.contents = Contents()
         self._strange = 0
 
@@ -188,6 +189,17 @@ class _Collected:
     def signed(self, name: str, payload: bytes, signatures: Mapping[str, bytes], kind: str, *items: Item) -> None:
         """Adds an envelope made of these items."""
         self.file(name, envelope_bytes(payload, signatures, kind), *items)
+
+    def by_people(self, payload: bytes, offs: Iterable[StoredSignOff]) -> dict[str, bytes]:
+        """Key id -> signature, of those that a trusted key of a role really made over the payload.
+
+        Anybody who may write items can put others beside them; those are in `signatures.json` only.
+        """
+        return {
+            off.key_id: off.signature
+            for off in offs
+            if (key := self._keys.keys.get(off.key_id)) is not None and key.role != GATE and key.verifies(payload, off.signature)
+        }
 
     def not_understood(self, item: Item, error: Exception) -> None:
         """Adds an item as it is: nothing is left out because it could not be read."""
@@ -271,14 +283,11 @@ def _part(made: _Collected, folder: str, item: Item, by_sk: Mapping[str, Item], 
 def _statement(made: _Collected, folder: str, item: Item, offs: Sequence[Item]) -> None:
     stored = read(StoredStatement, item)
     said = _facts(stored.payload)
-    signatures = {stored.gate_key_id: stored.gate_signature}
+    over = []
     for off in offs:
-        try:
-            signed = read(StoredSignOff, off)
-        except StateError:
-            continue  # `_signatures` says so
-        if signed.statement_digest == sha256_of(stored.payload):
-            signatures[signed.key_id] = signed.signature
+        with suppress(StateError):  # `_signatures` says so
+            over.append(read(StoredSignOff, off))
+    signatures = {**made.by_people(stored.payload, over), stored.gate_key_id: stored.gate_signature}
     made.signed(f"{folder}/statement.dsse.json", stored.payload, signatures, PAYLOAD_TYPE, item)
     made.rests_on(said.run_id, said.evidence_digest, f"{folder}/statement.dsse.json")
 
@@ -362,7 +371,8 @@ def _orders(made: _Collected, partition: Sequence[Item]) -> list[_Asked]:
 
 
 def _order(made: _Collected, asked: _Asked) -> None:
-    folder, signatures = f"overrides/{asked.order.id}", {off.key_id: off.signature for off, _ in asked.signed}
+    folder = f"overrides/{asked.order.id}"
+    signatures = made.by_people(asked.order.payload, (off for off, _ in asked.signed))
     made.signed(f"{folder}/{OVERRIDE_FILE}", asked.order.payload, signatures, PAYLOAD_TYPE, asked.item)
     content = _json([_readable(attributes(off)) for off, _ in asked.signed])
     made.file(f"{folder}/signatures.json", content, *(item for _, item in asked.signed))
