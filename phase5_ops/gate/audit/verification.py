@@ -6,7 +6,7 @@ here: reading the file (`archive.py`), how it is made (`contents.py`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -30,7 +30,7 @@ from phase5_ops.gate.attestation.observation import OBSERVATION_TYPE, observatio
 from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import Override, override_of
 from phase5_ops.gate.attestation.readiness_statement import ReadinessFacts, StatedWaiver, readiness_facts, shows_waiver
-from phase5_ops.gate.attestation.run_record import RECORD_TYPE, record_of
+from phase5_ops.gate.attestation.run_record import RECORD_TYPE, RunRecord, record_of
 from phase5_ops.gate.attestation.said_by_decision import stated_by
 from phase5_ops.gate.attestation.statement import PUBLICATION, read_statement
 from phase5_ops.gate.attestation.waiver import waiver_of
@@ -54,6 +54,7 @@ MANIFEST_FILE, SIGNED_MANIFEST = "manifest.json", "manifest.dsse.json"
 _PUBLICATION_FILE = "publication.dsse.json"
 _OVERRIDES = "overrides/"
 _WORDS = ("README.md", "summary.md")
+_LOOKED_BACK = 200  # records before that of a candidate's run, among which the gate looks for that of the candidate before
 _TABLE_SAYS = "what the state table says; not signed"
 
 
@@ -144,6 +145,8 @@ class _Verifying:
         self._files, self._digests, self._keys = archive.files, archive.digests, keys
         self._statements: dict[str, ReadinessFacts] = {}  # those that the gate signed, by file
         self._named: dict[str, dict[str, str]] = {}  # run id -> evidence digest -> by what signed file
+        self._records: dict[str, RunRecord] = {}  # of runs, by file, in the order of their numbers
+        self._first_signed = ""
         self._orders: dict[str, Override] = {}
         self._environment = ""
 
@@ -155,6 +158,7 @@ class _Verifying:
                 yield self._one(name, self._override)
         for name in sorted(self._files):
             yield from self._record(name)
+        self._read_run_records()
         yield from self._chain("runs", RECORD_TYPE)
         yield from self._chain("deployed", OBSERVATION_TYPE)
         yield from self._named_waivers()
@@ -499,6 +503,9 @@ class _Verifying:
             elif before is not None and previous != before[1]:
                 problems.append(f"it does not follow number {before[0]} as that stands here")
             before = number, sha256_of(envelope.payload)
+            if name in self._records:
+                problems += self._run_problems(name)
+                about += self._behind_signed(name)
             unsigned = not envelope.signatures and folder == "runs"  # a run that may not sign leaves its record unsigned
             good = ItemStatus.UNSIGNED if unsigned else ItemStatus.GOOD
             if not envelope.signatures and not unsigned:
@@ -518,6 +525,45 @@ class _Verifying:
         if seen.seen.release.environment != self._environment:
             raise ValueError(f"it is of {seen.seen.release.environment}")
         return seen.number, seen.previous, seen.seen.observed_at, f"{seen.seen.release.name}: {seen.seen}"
+
+    def _read_run_records(self) -> None:
+        for name in sorted(each for each in self._files if each.startswith("runs/")):
+            try:
+                envelope = read_envelope(self._files[name], RECORD_TYPE)
+                record = record_of(envelope.payload)
+            except (MalformedEnvelope, ValueError):
+                continue  # said where the numbers are looked at
+            for key_id, signature in envelope.signatures.items():
+                record = replace(record, key_id=key_id, signature=signature)
+            self._records[name] = record
+            if record.signature and not self._first_signed:
+                self._first_signed = name
+
+    def _run_problems(self, name: str) -> list[str]:
+        """Why a record is not the one of a run that a signed file rests on; empty if it is, or nothing rests on the run.
+
+        The gate freezes no statement on other evidence than was recorded, and none on a record without a signature where the one
+        of the candidate before has one.
+        """
+        record = self._records[name]
+        named = self._named.get(record.found.run_id, {})
+        if not named or any(each > name for each, other in self._records.items() if other.found.run_id == record.found.run_id):
+            return []
+        problems = []
+        compared = not record.signature or record.found.release_digest is not None
+        if others := sorted(by for digest, by in named.items() if digest != record.found.manifest and compared):
+            problems.append(f"the run sealed {record.found.manifest}, and {', '.join(others)} names other evidence of it")
+        earlier = [each for each in self._records.values() if record.seq - _LOOKED_BACK <= each.seq < record.seq]
+        before = next((each for each in reversed(earlier) if each.found.release_digest is not None), None)
+        frozen = any(said.run_id == record.found.run_id for said in self._statements.values())
+        if frozen and not record.signature and before is not None and before.signature:
+            problems.append(f"it is not signed, and record {before.seq}, of the candidate before, is")
+        return problems
+
+    def _behind_signed(self, name: str) -> str:
+        """Words for a record without a signature behind one that has one."""
+        first = self._first_signed
+        return f"; not signed, though {first} is" if first and first < name and not self._records[name].signature else ""
 
     # --- what signed records name --------------------------------------------------------------------------------------------
 
@@ -540,14 +586,8 @@ class _Verifying:
         return None
 
     def _named_runs(self) -> Iterator[CheckedItem]:
-        """A run that something signed rests on has a record, where runs have records."""
-        recorded, first = set(), None
-        for name in sorted(each for each in self._files if each.startswith("runs/")):
-            try:
-                recorded.add(record_of(read_envelope(self._files[name], RECORD_TYPE).payload).found.run_id)
-                first = first or name
-            except (MalformedEnvelope, ValueError):
-                continue  # said where the numbers were looked at
+        """A run that something signed rests on has a record."""
+        recorded = {record.found.run_id for record in self._records.values()}
         for run_id, by in sorted(self._named.items()):
             if run_id not in recorded:
                 yield CheckedItem(ItemStatus.MISSING, f"the record of run {run_id}", f"named by {', '.join(sorted(by.values()))}")

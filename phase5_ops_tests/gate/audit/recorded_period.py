@@ -77,8 +77,12 @@ def record_everything(desk: Desk) -> None:
     list(session.upgrades.upgrade(RELEASE.environment, NOW))
     pin_keys(session.reader, desk.settings, session.state, NOW)
     digest = _evidence(desk)
-    for number in range(3):
-        session.records.append(found(f"run-{number}"), lambda payload: session.signed_by_gate(payload, RECORD_TYPE))
+    for run in (
+        found("run-0", release_digest=REFUSED.digest),
+        found("run-1", manifest=digest, release_digest=DIGEST),
+        found("run-2"),
+    ):
+        session.records.append(run, lambda payload: session.signed_by_gate(payload, RECORD_TYPE))
     _promotion(desk, digest)
     observe(desk.open(now=NOW + timedelta(minutes=1)), Platform())
     _override(desk, OrderKind.ROLLBACK, ["ops-sre"])

@@ -118,6 +118,21 @@ def take(*names: str) -> Callable[[Files], None]:
     return change
 
 
+def rewritten(first: int, **changes: object) -> Callable[[Files], None]:
+    """The records of runs from a number on say other things, follow one another, and nobody signed them."""
+
+    def change(files: Files) -> None:
+        names = sorted(each for each in files if each.startswith("runs/"))
+        for before, name in zip(["", *names], names, strict=False):
+            if int(name[5:14]) < first:
+                continue
+            previous = sha256_of(base64.b64decode(json.loads(files[before])["payload"])) if before else ""
+            files[name] = signed(files[name], previous=previous, **changes)
+            files[name] = json.dumps({**json.loads(files[name]), "signatures": []}).encode()
+
+    return change
+
+
 def put(name: str, make: Callable[[Files], bytes]) -> Callable[[Files], None]:
     return lambda files: files.update({name: make(files)})
 
@@ -125,6 +140,16 @@ def put(name: str, make: Callable[[Files], bytes]) -> Callable[[Files], None]:
 CHANGES = {
     "a run's record is gone": (take("runs/000000002"), ItemStatus.MISSING, "runs/000000002 to 000000002"),
     "all records of runs are gone": (take("runs/"), ItemStatus.MISSING, "the record of run run-1"),
+    "all records of runs are rewritten": (
+        rewritten(1, manifest="sha256:" + "0" * 64, verdicts={"gate_blocks_on_failure": "PASS"}),
+        ItemStatus.BAD,
+        "runs/000000002.dsse.json",
+    ),
+    "the record of a candidate's run is rewritten, behind one that is signed": (
+        rewritten(2, verdicts={}),
+        ItemStatus.BAD,
+        "runs/000000002.dsse.json",
+    ),
     "the evidence is gone": (take("evidence/"), ItemStatus.MISSING, "evidence/run-1"),
     "a table of it is gone": (take("evidence/run-1/tables"), ItemStatus.MISSING, "evidence/run-1"),
     "a table of it is another": (
@@ -205,6 +230,20 @@ def test_what_somebody_changed_and_repacked_is_named(audited, tmp_path, change):
     path = repacked(tmp_path / "changed.tar.gz", files, manifest="manifest.json" in files)
     wrong = found(audited, path)
     assert wrong[item][0] is status, wrong
+
+
+def test_records_of_a_time_in_which_runs_did_not_sign_yet_verify_and_later_ones_without_a_signature_are_said_to_be(
+    audited, tmp_path
+):
+    files = unpacked(audited.path)
+    for number in (1, 3):
+        name = f"runs/00000000{number}.dsse.json"
+        files[name] = json.dumps({**json.loads(files[name]), "signatures": []}).encode()
+    path = repacked(tmp_path / "unsigned.tar.gz", files)
+    assert found(audited, path) == {}
+    said = {each.item: str(each) for each in verify_archive(read_archive(path), parse_keys(audited.keys.read_bytes())).checked}
+    assert said["runs/000000001.dsse.json"] == "not signed    runs/000000001.dsse.json: run run-0, PASS"
+    assert said["runs/000000003.dsse.json"].endswith("run run-2, PASS; not signed, though runs/000000002.dsse.json is")
 
 
 def test_without_a_new_manifest_every_changed_file_is_named_even_those_that_nobody_signs(audited, tmp_path):
