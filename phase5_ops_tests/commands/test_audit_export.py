@@ -8,11 +8,13 @@ from datetime import timedelta
 import pytest
 
 from phase5_ops.cli import app as cli
+from phase5_ops.clock import iso
 from phase5_ops.commands.audit_export import period_of
 from phase5_ops.gate.attestation.keys import parse_keys
 from phase5_ops.gate.audit.archive import read_archive
 from phase5_ops.gate.audit.contents import AuditPeriod
 from phase5_ops.gate.audit.verification import ItemStatus, verify_archive
+from phase5_ops.gate.promotion.observing import observe
 from phase5_ops.gate.signing.kms import SigningError
 from phase5_ops.gate.state.items import Candidate, Fate, release_pk
 from phase5_ops.settings import ConfigurationError
@@ -58,6 +60,25 @@ def test_what_happened_at_the_borders_of_the_period_is_of_it(desk, tmp_path):
         assert {"runs/000000001.dsse.json", "runs/000000003.dsse.json"} <= files.keys()
 
 
+def test_a_release_that_was_seen_deployed_in_the_period_is_in_it_whole_whenever_it_was_promoted(desk, tmp_path):
+    later = NOW + timedelta(days=30)
+    observe(desk.open(now=later), type("Other", (), {"deployed": ({("function", "cc-native-a"): ("2", "code")}, ())}))
+    period = AuditPeriod(later, later)
+    assert missing(desk, tmp_path, period=period) == []
+    audited = exported(desk, tmp_path, period=period)
+    verification = verify_archive(read_archive(audited.path), parse_keys(audited.keys.read_bytes()))
+    assert verification.ok, verification.lines()
+    assert {"deployed/000000002.dsse.json", "releases/r-1.2.3/000001/promotion-break-glass-1/publication.dsse.json"} <= {
+        *read_archive(audited.path).files
+    }
+
+
+def test_a_promotion_that_the_gate_noted_in_the_period_is_in_it_whatever_dates_its_items_have(desk, tmp_path):
+    put(desk, pk=f"PROMOTED#{RELEASE.environment}", sk=f"AT#{iso(LATER.begins)}#{RELEASE.name}#000001")
+    files = read_archive(exported(desk, tmp_path, period=LATER).path).files
+    assert "releases/r-1.2.3/000001/promotion/publication.dsse.json" in files
+
+
 def test_evidence_that_was_removed_is_missing_and_the_reason_names_how_long_it_is_kept(desk, tmp_path):
     shutil.rmtree(desk.settings.state_dir / "evidence")
     assert missing(desk, tmp_path) == ["evidence/run-1"]
@@ -92,7 +113,11 @@ def test_records_that_the_table_has_lost_are_named(desk, tmp_path):
     table.delete_item(Key={"pk": f"RUNS#{RELEASE.environment}", "sk": "RUN#000000002"})
     table.delete_item(Key={"pk": release_pk(RELEASE), "sk": "PROMOTION#000001"})
     lost = missing(desk, tmp_path)
-    assert lost == ["runs/000000002.dsse.json", f"the promotion of {RELEASE.name}, series 1"]
+    assert lost == [
+        "runs/000000002.dsse.json",
+        "releases/r-1.2.3/000001/promotion/publication.dsse.json",
+        f"the promotion of {RELEASE.name}, series 1",
+    ]
 
 
 def test_items_that_are_none_or_of_a_newer_version_are_kept_as_they_are_and_never_verify(desk, tmp_path):

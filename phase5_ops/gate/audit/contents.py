@@ -15,7 +15,8 @@
     not-understood/<number>.json                       items that are nothing of these
     evidence/<run id>/...                              as the run sealed it
 
-A release that anything happened to in the period is there whole, from its first record to its last. Everything signed is a DSSE
+A release that anything happened to in the period, or that was seen deployed in it, is there whole, from its first record to its
+last. Everything signed is a DSSE
 envelope, so that one way verifies all of it. What must not live here: calls, the file (`archive.py`), verifying.
 """
 
@@ -40,12 +41,13 @@ from phase5_ops.gate.attestation.envelopes import (
     read_envelope,
 )
 from phase5_ops.gate.attestation.keys import GATE, KeySet, keys_document
-from phase5_ops.gate.attestation.observation import OBSERVATION_TYPE, observation_of
+from phase5_ops.gate.attestation.observation import OBSERVATION_TYPE, Observation, observation_of
 from phase5_ops.gate.attestation.override_statement import Override, stored_order
 from phase5_ops.gate.attestation.readiness_statement import ReadinessFacts, readiness_facts
 from phase5_ops.gate.attestation.run_record import RECORD_TYPE, record_of
 from phase5_ops.gate.attestation.statement import read_statement
 from phase5_ops.gate.audit.archive import is_name
+from phase5_ops.gate.audit.publications import PUBLICATION_FILE, promotion_folder, publication_of
 from phase5_ops.gate.inputs.promotion_records import DECISION_FILE, OVERRIDE_FILE, READINESS_FILE, publication_statement
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state.items import (
@@ -63,8 +65,6 @@ from phase5_ops.gate.state.items import (
 )
 from phase5_ops.gate.state.stated_documents import document_in
 from phase5_ops.input_files.json_text import json_value
-
-PUBLICATION_FILE = "publication.dsse.json"
 
 Item = Mapping[str, Any]
 
@@ -125,6 +125,9 @@ def contents_of(items: Iterable[Item], environment: str, period: AuditPeriod, ke
     made.file("keys.json", keys_document(keys) + b"\n")
     asked = _orders(made, partitions.pop("OVERRIDES", []))
     named = {each.order.release.name for each in asked if period.holds(each.order.requested_at)}
+    observed = _observed(partitions.get("DEPLOYED", []), period, keys)
+    named |= {seen.release.name for seen in observed.values()}
+    named |= _promoted(partitions.get("PROMOTED", []), period)
     there = set(named)
     for kind, partition in sorted(partitions.items()):
         if kind.startswith("RELEASE#"):
@@ -142,6 +145,9 @@ def contents_of(items: Iterable[Item], environment: str, period: AuditPeriod, ke
     made.file("keys-pinned.json", _json([_readable(item) for item in pinned]), *pinned)
     _numbered(made, "runs", partitions.get("RUNS", []), _run_record)
     _numbered(made, "deployed", partitions.get("DEPLOYED", []), _observation)
+    for name, seen in observed.items():
+        if (published := publication_of(seen)) not in made.contents.files:
+            made.missing(published, name, "the state table has no record of that publication")
     for item in partitions.get("HISTORY", []):
         _acceptance(made, item)
     for item in partitions.get("PROMOTED", []):
@@ -323,7 +329,7 @@ def _promotion(made: _Collected, folder: str, item: Item, orders: Mapping[str, O
     order = orders.get(override)
     if override and order is None:
         raise ValueError("the state table has no such override")
-    place = f"{folder}/{series}/promotion{f'-{override}' if override else ''}"
+    place = promotion_folder(release, int(series), override)
     statement = publication_statement(record, release, int(series), order)
     files = {
         OVERRIDE_FILE if override else READINESS_FILE: record.readiness_envelope.encode(),
@@ -394,6 +400,32 @@ def _observation(item: Item) -> _Entry:
     return found.number, found.seen.observed_at, envelope, ""
 
 
+def _observed(partition: Iterable[Item], period: AuditPeriod, keys: KeySet) -> dict[str, Observation]:
+    """File -> observation, of those of the period that the gate signed: what they name belongs to it, whenever published."""
+    found = {}
+    for item in partition:
+        with suppress(KeyError, TypeError, ValueError):  # `_numbered` says so
+            read_back = observation_of(bytes(item["payload"]), str(item["key_id"]), bytes(item["signature"]))
+            if period.holds(read_back.seen.observed_at) and read_back.problem(keys) is None:
+                found[_file_of("deployed", read_back.number)] = read_back.seen
+    return found
+
+
+def _promoted(partition: Iterable[Item], period: AuditPeriod) -> set[str]:
+    """The releases whose promotion in the period is noted."""
+    found = set()
+    for item in partition:
+        with suppress(ValueError):  # `_noted` says so
+            at, name, _ = str(item["sk"]).removeprefix("AT#").split("#")
+            if period.holds(parse_iso(at)):
+                found.add(name)
+    return found
+
+
+def _file_of(folder: str, number: int) -> str:
+    return f"{folder}/{number:09d}.dsse.json"
+
+
 def _numbered(made: _Collected, folder: str, partition: Sequence[Item], entry_of: Callable[[Item], _Entry]) -> None:
     """The items of a partition that are numbered without a gap: those of the period, those that are named, and all in between."""
     entries: dict[int, tuple[_Entry, Item]] = {}
@@ -409,7 +441,7 @@ def _numbered(made: _Collected, folder: str, partition: Sequence[Item], entry_of
     if not wanted:
         return
     for number in range(min(wanted), max(wanted) + 1):
-        name = f"{folder}/{number:09d}.dsse.json"
+        name = _file_of(folder, number)
         if number in entries:
             (_, _, envelope, _), item = entries[number]
             made.file(name, envelope, item)

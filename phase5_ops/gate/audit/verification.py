@@ -26,7 +26,7 @@ from phase5_ops.gate.attestation.envelopes import (
     strict_json,
 )
 from phase5_ops.gate.attestation.keys import GATE, KeysError, KeySet, parse_keys, revocation_problem
-from phase5_ops.gate.attestation.observation import OBSERVATION_TYPE, observation_of
+from phase5_ops.gate.attestation.observation import OBSERVATION_TYPE, Observation, observation_of
 from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import Override, override_of
 from phase5_ops.gate.attestation.readiness_statement import ReadinessFacts, StatedWaiver, readiness_facts, shows_waiver
@@ -35,6 +35,7 @@ from phase5_ops.gate.attestation.said_by_decision import stated_by
 from phase5_ops.gate.attestation.statement import PUBLICATION, read_statement
 from phase5_ops.gate.attestation.waiver import waiver_of
 from phase5_ops.gate.audit.archive import EVIDENCE, AuditArchive
+from phase5_ops.gate.audit.publications import PUBLICATION_FILE, promotion_folder, publication_of
 from phase5_ops.gate.inputs.promotion_records import (
     DECISION_FILE,
     OVERRIDE_FILE,
@@ -51,9 +52,10 @@ MANIFEST_TYPE = "application/vnd.phase5.audit-manifest+json"
 SCHEMA = "phase5.audit-archive/v1"
 MANIFEST_FILE, SIGNED_MANIFEST = "manifest.json", "manifest.dsse.json"
 
-_PUBLICATION_FILE = "publication.dsse.json"
 _OVERRIDES = "overrides/"
 _WORDS = ("README.md", "summary.md")
+#: Fate of a candidate that went to production -> how the folder of that promotion begins.
+_PROMOTED_BY = {"PROMOTED": "promotion/", "BREAK_GLASS": "promotion-"}
 _LOOKED_BACK = 200  # records before that of a candidate's run, among which the gate looks for that of the candidate before
 _TABLE_SAYS = "what the state table says; not signed"
 
@@ -148,6 +150,9 @@ class _Verifying:
         self._records: dict[str, RunRecord] = {}  # of runs, by file, in the order of their numbers
         self._first_signed = ""
         self._orders: dict[str, Override] = {}
+        self._published: dict[str, Release] = {}  # what was promoted, by folder
+        self._observed: dict[str, Observation] = {}  # those that the gate signed, by file
+        self._over: dict[str, str] = {}  # beginning of the folder of a promotion -> the gate's document that says there was one
         self._environment = ""
 
     def all(self, environment: str | None) -> Iterator[CheckedItem]:
@@ -163,6 +168,7 @@ class _Verifying:
         yield from self._chain("deployed", OBSERVATION_TYPE)
         yield from self._named_waivers()
         yield from self._named_runs()
+        yield from self._named_publications()
         yield from self._evidence()
 
     # --- the manifest --------------------------------------------------------------------------------------------------------
@@ -247,7 +253,7 @@ class _Verifying:
         parts = name.split("/")
         if parts[0] == "not-understood":
             yield CheckedItem(ItemStatus.BAD, name, "an item of the state table that could not be read when the archive was made")
-        elif parts[0] == "releases" and file == _PUBLICATION_FILE:
+        elif parts[0] == "releases" and file == PUBLICATION_FILE:
             yield self._one(folder, self._promotion)
         elif parts[0] == "releases" and file == DECISION_FILE and "/prepared" in name:
             yield self._one(folder, self._prepared)
@@ -264,8 +270,8 @@ class _Verifying:
         elif not self._verified_elsewhere(name):
             if not (parts[0] == "releases" and file in (READINESS_FILE, OVERRIDE_FILE, DECISION_FILE) and len(parts) == 5):  # noqa: PLR2004
                 yield CheckedItem(ItemStatus.BAD, name, "no kind of file that an archive has")
-            elif f"{folder}/{_PUBLICATION_FILE}" not in self._files and "/prepared" not in name:
-                yield CheckedItem(ItemStatus.MISSING, f"{folder}/{_PUBLICATION_FILE}", f"{file} is there without it")
+            elif f"{folder}/{PUBLICATION_FILE}" not in self._files and "/prepared" not in name:
+                yield CheckedItem(ItemStatus.MISSING, f"{folder}/{PUBLICATION_FILE}", f"{file} is there without it")
 
     def _verified_elsewhere(self, name: str) -> bool:
         """Whether a file is one of those that are not verified one by one."""
@@ -340,7 +346,7 @@ class _Verifying:
         return _Result(problems, f"{about} ({order.ticket}), signed by {signed.words()}{past}", signed.good)
 
     def _promotion(self, folder: str) -> _Result:
-        statement, key_id, signature = self._only_signature(f"{folder}/{_PUBLICATION_FILE}", PAYLOAD_TYPE)
+        statement, key_id, signature = self._only_signature(f"{folder}/{PUBLICATION_FILE}", PAYLOAD_TYPE)
         said = read_statement(statement)
         if said.predicate_type != PUBLICATION:
             raise ValueError("it is no publication")
@@ -364,10 +370,11 @@ class _Verifying:
         )
         release, series = Release(said.name, said.digest, str(answer["environment"])), int(answer["series"])
         problems = list(record_problems(record, release, series, keys=self._keys, now=promoted_at, override=order))
-        wanted = f"releases/{release.name}/{series:06d}/promotion{f'-{order.id}' if order else ''}"
+        wanted = promotion_folder(release, series, order.id if order else "")
         if folder != wanted or release.environment != self._environment:
             problems.append(f"it is of {wanted} in {release.environment}")
         if not problems:
+            self._published[folder] = release
             if order is None:
                 self._states(f"{folder}/{READINESS_FILE}", readiness_facts(read_statement(read_envelope(basis).payload)))
             elif order.kind is OrderKind.ROLLBACK:
@@ -442,6 +449,8 @@ class _Verifying:
         run_id, digest = document.get("run_id"), document.get("evidence_digest")
         if not problems and run_id and digest:
             self._named.setdefault(str(run_id), {}).setdefault(str(digest), name)
+        if not problems and (beginning := _PROMOTED_BY.get(str(dict(document.get("candidate") or {}).get("fate")))) is not None:
+            self._over[f"{name.rpartition('/')[0]}/{beginning}"] = name
         blockers = document.get("blockers") or []
         return _Result(problems, f"{document.get('decision')} at {iso(stated_at)}, {len(blockers)} blockers")
 
@@ -508,6 +517,8 @@ class _Verifying:
                 about += self._behind_signed(name)
             unsigned = not envelope.signatures and folder == "runs"  # a run that may not sign leaves its record unsigned
             good = ItemStatus.UNSIGNED if unsigned else ItemStatus.GOOD
+            if folder == "deployed" and roles == {GATE} and not problems:
+                self._observed[name] = observation_of(envelope.payload, "", b"").seen
             if not envelope.signatures and not unsigned:
                 problems.append("the gate has not signed it")
             yield CheckedItem(ItemStatus.BAD, name, "; ".join(problems)) if problems else CheckedItem(good, name, about)
@@ -591,6 +602,18 @@ class _Verifying:
         for run_id, by in sorted(self._named.items()):
             if run_id not in recorded:
                 yield CheckedItem(ItemStatus.MISSING, f"the record of run {run_id}", f"named by {', '.join(sorted(by.values()))}")
+
+    def _named_publications(self) -> Iterator[CheckedItem]:
+        """What the gate saw deployed after a publication, or says was promoted, has the files of that publication."""
+        for name, seen in self._observed.items():
+            folder, published = promotion_folder(seen.release, seen.series, seen.override), publication_of(seen)
+            if published not in self._files:
+                yield CheckedItem(ItemStatus.MISSING, published, f"named by {name}")
+            elif self._published.get(folder, seen.release) != seen.release:
+                yield CheckedItem(ItemStatus.BAD, published, f"{name} names {seen.release.digest}")
+        for beginning, name in self._over.items():
+            if not any(each.startswith(beginning) and each.endswith(f"/{PUBLICATION_FILE}") for each in self._files):
+                yield CheckedItem(ItemStatus.MISSING, f"{beginning.rstrip('-/')}/{PUBLICATION_FILE}", f"named by {name}")
 
     def _evidence(self) -> Iterator[CheckedItem]:
         folders: dict[str, dict[str, str]] = {}

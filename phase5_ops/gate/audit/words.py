@@ -14,7 +14,8 @@ from phase5_ops.gate.attestation.decision_statement import decision_facts
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope, read_envelope
 from phase5_ops.gate.attestation.readiness_statement import readiness_facts
 from phase5_ops.gate.attestation.statement import read_statement
-from phase5_ops.gate.audit.contents import PUBLICATION_FILE, AuditPeriod, Contents
+from phase5_ops.gate.audit.contents import AuditPeriod, Contents
+from phase5_ops.gate.audit.publications import PUBLICATION_FILE
 from phase5_ops.gate.inputs.promotion_records import DECISION_FILE, READINESS_FILE
 from phase5_ops.input_files.json_text import json_value
 from phase5_ops.text import printable

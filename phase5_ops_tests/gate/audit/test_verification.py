@@ -166,6 +166,16 @@ CHANGES = {
         "releases/r-1.2.3/waivers/w-1.dsse.json",
     ),
     "the publication is gone": (take(f"{PROMOTION}/publication"), ItemStatus.MISSING, f"{PROMOTION}/publication.dsse.json"),
+    "every trace of promotion, rollback and broken glass is gone": (
+        take("releases/r-1.2.3/000001/promotion", "releases/r-1.2.3/000001/said", "overrides/"),
+        ItemStatus.MISSING,
+        f"{PROMOTION}/publication.dsse.json",
+    ),
+    "the promotion is gone, and who saw it deployed": (
+        take("releases/r-1.2.3/000001/promotion", "deployed/", "overrides/"),
+        ItemStatus.MISSING,
+        f"{PROMOTION}/publication.dsse.json",
+    ),
     "the decision is gone": (take(f"{PROMOTION}/decision"), ItemStatus.MISSING, PROMOTION),
     "the decision is another's": (
         put(f"{PROMOTION}/decision.dsse.json", lambda f: f[f"{PROMOTION}-rollback-1/decision.dsse.json"]),
@@ -313,13 +323,13 @@ def test_a_key_that_was_revoked_since_counts_for_what_is_proved_to_be_older(audi
 
 
 def test_what_people_signed_and_nothing_came_of_is_shown_as_not_signed_once_their_keys_were_replaced(audited, tmp_path):
-    files = unpacked(audited.path)
-    take("releases/r-1.2.3/000001/promotion", "deployed/")(files)  # a release that was never promoted
+    files, folder = unpacked(audited.path), "releases/r-1.2.3/000001"
+    take(f"{folder}/promotion", f"{folder}/said", "deployed/")(files)  # a release that was never promoted
     frozen = repacked(tmp_path / "frozen.tar.gz", dict(files))
     after = rotated(audited, NOW + timedelta(days=30))
     assert found(after, frozen).keys() <= SAID
     items = {each.item: each for each in verify_archive(read_archive(frozen), parse_keys(after.keys.read_bytes())).checked}
-    statement = items["releases/r-1.2.3/000001/statement.dsse.json"]
+    statement = items[f"{folder}/statement.dsse.json"]
     assert statement.status is ItemStatus.GOOD  # the gate says itself when it signed
     assert "signed by gate (not counted: the key of " in statement.about
     assert statement.about.endswith("; not signed for eng-reliability, ops-sre, security-compliance")
@@ -327,7 +337,7 @@ def test_what_people_signed_and_nothing_came_of_is_shown_as_not_signed_once_thei
         assert items[name].status is ItemStatus.UNSIGNED
         assert "signed by nobody (not counted: the key of ops-sre was revoked at " in items[name].about
     assert items["releases/r-1.2.3/waivers/w-1.dsse.json"].status is ItemStatus.GOOD  # the statement shows it
-    take("releases/r-1.2.3/000001/")(files)
+    take(folder)(files)
     unused = verify_archive(read_archive(repacked(tmp_path / "a.tar.gz", files)), parse_keys(after.keys.read_bytes())).checked
     assert {each.item: each.status for each in unused}["releases/r-1.2.3/waivers/w-1.dsse.json"] is ItemStatus.UNSIGNED
 
