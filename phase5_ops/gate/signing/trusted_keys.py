@@ -10,13 +10,14 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.clock import iso
 from phase5_ops.files import write_whole
 from phase5_ops.gate.attestation.keys import SIGNERS, KeysError, KeySet, TrustedKey, key_set, keys_document, parse_keys
+from phase5_ops.gate.attestation.said_by_decision import SKEW
 from phase5_ops.gate.signing.kms import load_key, load_keys
 from phase5_ops.gate.state.items import PinnedKeys, Written
 from phase5_ops.gate.state.table import StateTable
@@ -48,7 +49,7 @@ def keys_in_kms(reader: AwsReader, settings: Settings, state: StateTable) -> Key
         StateError: the state table does not say which keys were pinned.
     """
     keys = load_keys(reader, settings.signing, SIGNERS)
-    _refuse_others(keys, state.pinned_keys(settings.environment), "KMS")
+    _refuse_others(keys, state.pinned_keys(settings.environment), "KMS", _latest(settings))
     return keys
 
 
@@ -65,7 +66,7 @@ def pinned_keys(settings: Settings, state: StateTable) -> KeySet | None:
         if os.path.lexists(path.with_name(MARK_NAME)):
             raise KeysError(f"{path} is gone, and keys were pinned there; {_REMEDY}")
         return None
-    _refuse_others(keys, state.pinned_keys(settings.environment), str(path))
+    _refuse_others(keys, state.pinned_keys(settings.environment), str(path), _latest(settings))
     try:
         _mark(path)
     except OSError as error:
@@ -102,12 +103,30 @@ def present_ids(keys: KeySet) -> dict[str, str]:
     return {key.role: key.key_id for key in keys.keys.values() if key.revoked_at is None}
 
 
-def _refuse_others(keys: KeySet, noted: PinnedKeys | None, where: str) -> None:
-    if noted is None or present_ids(keys) == noted.present:
+def _latest(settings: Settings) -> datetime:
+    """The latest moment at which a key can have been revoked: now, by the wall clock or by `PHASE5_NOW`."""
+    clock = datetime.now(UTC)
+    return max(clock, settings.now or clock) + SKEW
+
+
+def _refuse_others(keys: KeySet, noted: PinnedKeys | None, where: str, latest: datetime) -> None:
+    """Refuses keys that are not those that were pinned last, revoked ones included: what those signed earlier is believed."""
+    if noted is None:
         return
     present = present_ids(keys)
-    roles = sorted(role for role in present.keys() | noted.present.keys() if present.get(role) != noted.present.get(role))
-    raise KeysError(f"{where} has another key of {', '.join(roles)} than was pinned at {iso(noted.pinned_at)}; {_REMEDY}")
+    others = {role for role in present.keys() | noted.present.keys() if present.get(role) != noted.present.get(role)}
+    if roles := sorted(others | _strange_roles(keys, noted, latest)):
+        raise KeysError(f"{where} has another key of {', '.join(roles)} than was pinned at {iso(noted.pinned_at)}; {_REMEDY}")
+
+
+def _strange_roles(keys: KeySet, noted: PinnedKeys, latest: datetime) -> set[str]:
+    """The roles with a revoked key that was never pinned for them, or that is revoked only in the future."""
+    return {
+        key.role
+        for key in keys.keys.values()
+        if key.revoked_at is not None
+        and (key.revoked_at > latest or (noted.revoked is not None and noted.revoked.get(key.key_id) != key.role))
+    }
 
 
 def signing_key(reader: AwsReader, policy: SigningPolicy, role: str, trusted: KeySet) -> TrustedKey:
@@ -198,12 +217,14 @@ def pin_keys(
 
     Raises:
         SigningError: KMS does not give the keys; the file stays as it was.
-        KeysError: the file cannot be used, or a revoked key is present again.
+        KeysError: the file cannot be used or has a revoked key that was never pinned, or a revoked key is present again.
         NotReplaced: `may_replace` said no.
         StateError: which keys are pinned cannot be read from the state table or noted there.
     """
     path = keys_file(settings)
     pinned, noted = read_keys(path), state.pinned_keys(settings.environment)
+    if pinned is not None and noted is not None and (strange := _strange_roles(pinned, noted, max(now, _latest(settings)))):
+        raise KeysError(f"{path} has a revoked key of {', '.join(sorted(strange))} that was never pinned; {_REMEDY}")
     present = load_keys(reader, settings.signing, SIGNERS)
     keys, changes = merged(pinned, present, now)
     replaced = _replaced(pinned, noted, present, marked=os.path.lexists(path.with_name(MARK_NAME)))
@@ -211,14 +232,22 @@ def pin_keys(
         raise NotReplaced("the pinned keys stay as they are")
     if changes or path.read_bytes() != _content(keys):  # or it is written as an earlier version wrote it
         write_keys(path, keys)
-    ids = present_ids(keys)
-    if noted is None or noted.present != ids:
-        done = state.note_pinned_keys(settings.environment, PinnedKeys(ids, now), instead_of=noted)
+    ids, revoked = present_ids(keys), _revoked_ids(keys, noted)
+    if noted is None or noted.present != ids or noted.revoked != revoked:
+        done = state.note_pinned_keys(settings.environment, PinnedKeys(ids, now, revoked), instead_of=noted)
         if done is not Written.DONE:
             raise KeysError(
                 "another phase5 init pinned other keys at the same time; look at those keys, then run phase5 init again"
             )
     return changes or ("the keys are pinned as they are",)
+
+
+def _revoked_ids(keys: KeySet, noted: PinnedKeys | None) -> dict[str, str]:
+    """Id -> role of every key that was ever pinned and is present no more: by the file, and by what is noted."""
+    found = {**(noted.revoked or {}), **{key_id: role for role, key_id in noted.present.items()}} if noted else {}
+    found |= {key.key_id: key.role for key in keys.keys.values()}
+    present = present_ids(keys).values()
+    return {key_id: role for key_id, role in found.items() if key_id not in present}
 
 
 def _replaced(pinned: KeySet | None, noted: PinnedKeys | None, present: KeySet, *, marked: bool) -> Replaced:

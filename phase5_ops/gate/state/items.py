@@ -195,10 +195,27 @@ class StoredStatement:
 
 @dataclass(frozen=True, slots=True)
 class PinnedKeys:
-    """Which keys `phase5 init` pinned last, by whatever machine: role -> key id, and when."""
+    """Which keys `phase5 init` pinned last, by whatever machine.
+
+    Attributes:
+        present: role -> id of the key that it signs with.
+        pinned_at: when.
+        revoked: id of every key that was ever pinned and is present no more -> its role; None where an earlier version noted
+            only the present ones.
+    """
 
     present: Annotated[Mapping[Text, Text], Field(min_length=1)]
     pinned_at: Moment
+    revoked: Mapping[Text, Text] | None = None
+
+
+def pinned_keys_in(item: Item) -> PinnedKeys:
+    """Which keys were pinned, as an item says.
+
+    Raises:
+        MalformedItem: it is not what it should be.
+    """
+    return read(PinnedKeys, {"revoked": None, **item})
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ from phase5_ops.gate.state.items import (
     noted_release_in,
     open_pk,
     overrides_pk,
+    pinned_keys_in,
     promoted_pk,
     promotion_in,
     read,
@@ -373,7 +374,7 @@ class StateTable(ItemTable):
             if error.read.status is ReadStatus.NOT_FOUND:  # there is no table: nothing was noted in it
                 return None
             raise
-        return None if item is None else read(PinnedKeys, item)
+        return None if item is None else pinned_keys_in(item)
 
     def note_pinned_keys(self, environment: str, pinned: PinnedKeys, *, instead_of: PinnedKeys | None) -> Written:
         """Notes which keys are pinned, first in their history; refused where something else is noted than was read."""

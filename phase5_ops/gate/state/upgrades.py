@@ -17,7 +17,7 @@ from importlib.metadata import version
 
 from phase5_ops.clock import iso
 from phase5_ops.gate.state.item_table import ItemTable
-from phase5_ops.gate.state.items import PINNED, PinnedKeys, attributes, keys_pk, read
+from phase5_ops.gate.state.items import PINNED, attributes, keys_pk, pinned_keys_in
 
 _DONE = "UPGRADE#"
 
@@ -65,7 +65,7 @@ class Upgrades(ItemTable):
         item = self._get(keys_pk(environment), PINNED)
         if item is None:
             return "no keys are pinned yet"
-        pinned = read(PinnedKeys, item)
+        pinned = pinned_keys_in(item)
         self._put_new(keys_pk(environment), f"{PINNED}#{iso(pinned.pinned_at)}", attributes(pinned))
         return f"it begins with the keys pinned at {iso(pinned.pinned_at)}"
 

@@ -35,7 +35,7 @@ KEYED = {"pk": "p", "sk": "AT#2026-11-23T12:00:00.000Z#r-1.2.3#1"}
 ITEMS = (
     (Lock, {**KEYED, "holder": "run", "taken_at": AT, "idempotency_key": "k"}),
     (StoredStatement, {**KEYED, "payload": b"{}", "gate_signature": b"s", "gate_key_id": "k"}),
-    (PinnedKeys, {**KEYED, "present": {"gate": "k"}, "pinned_at": AT}),
+    (PinnedKeys, {**KEYED, "present": {"gate": "k"}, "pinned_at": AT, "revoked": {"j": "gate"}}),
     (StoredWaiver, {**KEYED, "waiver": '{"id": "w"}', "key_id": "k", "signature": b"s"}),
     (Prepared, {**KEYED, "readiness": b"r", "decision": b"d"}),
     (Noted, {**KEYED, "name": "r-1", "digest": DIGEST, "waived": [["1.2", "c", "s"]]}),

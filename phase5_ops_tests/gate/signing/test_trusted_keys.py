@@ -1,7 +1,7 @@
 """The pinned keys are believed, whatever KMS says by now; a key that was once revoked never comes back."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -159,6 +159,63 @@ def test_a_file_with_other_keys_than_were_pinned_last_is_not_believed(seeded, re
     write_keys(keys_file(settings), signers.keys())
     with pytest.raises(KeysError, match="has another key of eng-reliability, gate, ops-sre, security-compliance than was pinned"):
         trusted_keys(reader, settings)
+
+
+@pytest.mark.usefixtures("seeded")
+@pytest.mark.parametrize(
+    ("role", "revoked_at"), [("gate", datetime(2999, 1, 1, tzinfo=UTC)), ("ops-sre", NOW - timedelta(days=30))]
+)
+def test_a_file_with_a_revoked_key_that_was_never_pinned_is_not_believed(reader, settings, state, role, revoked_at):
+    pin_keys(reader, settings, state, NOW)
+    pinned = trusted_keys(reader, settings)
+    write_keys(keys_file(settings), key_set([*pinned.keys.values(), Signers.fresh().trusted(role, revoked_at=revoked_at)]))
+    with pytest.raises(KeysError, match=f"has another key of {role} than was pinned"):
+        trusted_keys(reader, settings)
+    with pytest.raises(KeysError, match=f"has a revoked key of {role} that was never pinned"):
+        pin_keys(reader, settings, state, NOW, may_replace=lambda _: True)
+    write_keys(keys_file(settings), pinned)
+    assert trusted_keys(reader, settings) == pinned
+
+
+def test_a_revoked_key_whose_revocation_was_moved_into_the_future_is_not_believed(seeded, reader, settings, state):
+    pin_keys(reader, settings, state, NOW)
+    repoint(seeded, settings)
+    pin_keys(reader, settings, state, NOW, may_replace=lambda _: True)
+    keys = trusted_keys(reader, settings).keys.values()
+    future = datetime(2999, 1, 1, tzinfo=UTC)
+    write_keys(keys_file(settings), key_set(replace(key, revoked_at=key.revoked_at and future) for key in keys))
+    with pytest.raises(KeysError, match="has another key of ops-sre than was pinned"):
+        trusted_keys(reader, settings)
+
+
+def test_where_an_earlier_version_noted_only_present_keys_the_revoked_ones_count_and_are_noted_next_time(
+    seeded, reader, settings, state, signers
+):
+    pin_keys(reader, settings, state, NOW)
+    noted = state.pinned_keys(settings.environment)
+    state.note_pinned_keys(settings.environment, PinnedKeys(noted.present, NOW), instead_of=noted)
+    older = signers.trusted("ops-sre", revoked_at=NOW - timedelta(days=30))
+    write_keys(keys_file(settings), key_set([*trusted_keys(reader, settings).keys.values(), older]))
+    assert older.key_id in trusted_keys(reader, settings).keys
+    pin_keys(reader, settings, state, NOW)
+    assert state.pinned_keys(settings.environment).revoked == {older.key_id: "ops-sre"}
+    assert older.key_id in trusted_keys(reader, settings).keys
+
+
+def test_a_key_that_another_machine_replaced_is_known_as_revoked_to_every_file(seeded, reader, settings, state, tmp_path):
+    pin_keys(reader, settings, state, NOW)
+    old = trusted_keys(reader, settings).present("ops-sre").key_id
+    other = settings.model_copy(update={"state_dir": tmp_path / "other"})
+    keys_file(other).parent.mkdir()
+    keys_file(other).write_bytes(keys_file(settings).read_bytes())
+    repoint(seeded, settings)
+    for place in (settings, other):
+        pin_keys(reader, place, state, NOW, may_replace=lambda _: True)
+    assert all(old in trusted_keys(reader, place).keys for place in (settings, other))
+    keys_file(other).unlink()
+    pin_keys(reader, other, state, NOW, may_replace=lambda _: True)  # knows the present keys alone
+    assert state.pinned_keys(settings.environment).revoked == {old: "ops-sre"}
+    assert old in trusted_keys(reader, settings).keys
 
 
 def test_what_was_pinned_cannot_be_read_is_not_known(seeded, reader, settings, state, aws_faults):
