@@ -11,6 +11,8 @@ from pydantic_core import from_json
 
 from phase5_ops.build import CATALOGUE, PREVIEWS, PROJECT
 from phase5_ops.commands.run_history import ChosenRun, chosen_run
+from phase5_ops.evidence.result import RowEntry
+from phase5_ops.evidence.store import row_in
 from phase5_ops.evidence.table import Tables
 from phase5_ops.files import sha256_of, write_whole
 from phase5_ops.report.changes import changes_between, remarks_on
@@ -140,13 +142,13 @@ def _not_as_sealed(files: RunFiles, document: ReadinessDocument, tables: Tables)
         return [f"the evidence was changed after the run: {first_few(changed)}"]
     if document.release is None and (other := _otherwise_judged(files, document, sealed)):
         return [
-            f"DO NOT RELY ON THIS PAGE: the document was changed after the run, which sealed other verdicts: {first_few(other)}"
+            f"DO NOT RELY ON THIS PAGE: the document was changed after the run, which sealed other results: {first_few(other)}"
         ]
     return []
 
 
 def _otherwise_judged(files: RunFiles, document: ReadinessDocument, sealed: Mapping[str, str]) -> list[str]:
-    """Row and sealed verdict of each row of which the run's document says another verdict than the run sealed."""
+    """Row and sealed verdict of each row of which the run's document says anything else than the run sealed."""
     found = []
     for entry in (*document.rows, *document.extra_checks):
         name = f"verdicts/{entry.check}.json"
@@ -159,6 +161,14 @@ def _otherwise_judged(files: RunFiles, document: ReadinessDocument, sealed: Mapp
             found.append(f"{entry.id} ({name} cannot be read: {error})")
             continue
         verdict = judged.get("verdict") if isinstance(judged, dict) else None
-        if sha256_of(content) != sealed[name] or verdict != entry.verdict:
+        if sha256_of(content) != sealed[name] or not _is_entry(judged, entry):
             found.append(f"{entry.id} {verdict}")
     return found
+
+
+def _is_entry(judged: object, entry: RowEntry) -> bool:
+    """Whether a sealed verdict says what a row of the document says, with its findings, facts and summary."""
+    try:
+        return isinstance(judged, dict) and RowEntry.model_validate(row_in(judged)) == entry
+    except ValueError:
+        return False

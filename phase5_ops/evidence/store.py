@@ -44,7 +44,11 @@ SCHEMA = "phase5.evidence/v1"
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _DIGESTED = ("tables", "reports", "verdicts")
 _ORIGIN, _ENDED, _MANIFEST = "run.json", "histories.json", "manifest.json"
+_RESULT, _PAGE = "readiness.json", "report.html"
 _ATTESTATIONS = "attestations"
+#: What is beside the evidence and not part of it; `phase5 report RELEASE` writes release.html.
+_BESIDE = re.compile(rf"(manifest|readiness)\.json|(report|release)\.html|{_ATTESTATIONS}/[^/.]+\.dsse\.json")
+_NOT_OF_A_ROW = {"tables", "policy_digest"}  # what a verdict file holds beside the row's entry in the result
 _REMOVED = ".removed-"  # no name of a run begins so
 
 
@@ -165,11 +169,11 @@ class EvidenceStore:
 
     def document_path(self, run_id: str) -> Path:
         """Where the run's readiness document is kept."""
-        return self.run_folder(run_id) / "readiness.json"
+        return self.run_folder(run_id) / _RESULT
 
     def page_path(self, run_id: str) -> Path:
         """Where the run's readiness document is kept as a page for people."""
-        return self.run_folder(run_id) / "report.html"
+        return self.run_folder(run_id) / _PAGE
 
     def write_page(self, run_id: str, page: str) -> None:
         """Keeps the run's readiness document as a page for people, beside it."""
@@ -355,7 +359,11 @@ class EvidenceStore:
         return sha256_of((self.run_folder(run_id) / _MANIFEST).read_bytes())
 
     def differences(self, run_id: str, digest: str) -> list[str]:
-        """Why the files of a run are not those of an evidence digest, a line each; empty if they are."""
+        """Why the files of a run are not those of an evidence digest, a line each; empty if they are.
+
+        Every file of the folder counts but those that a run leaves beside its evidence; of readiness.json the rows count: they
+        must be those of the sealed verdicts.
+        """
         try:
             sealed, listed, present = self.sealed_digest(run_id), self._listed(run_id), self.manifest(run_id)
         except OSError as error:
@@ -367,13 +375,46 @@ class EvidenceStore:
             if listed.get(name) != present.get(name):
                 how = "missing" if name not in present else "changed" if name in listed else "not in the sealed manifest"
                 found.append(f"{name}: {how}")
-        return found
+        known = {*listed, *present, *(() if _ORIGIN in listed else (_ORIGIN, _ENDED))}  # an earlier version left those out
+        more = (name for name in self._files(run_id) if name not in known and not _BESIDE.fullmatch(name))
+        found += [f"{name}: not in the sealed manifest" for name in more]
+        return [*found, *self._rows_not_as_sealed(run_id, listed)]
+
+    def _files(self, run_id: str) -> list[str]:
+        """Every file below the folder of a run, also hidden ones, and links."""
+        folder = self.run_folder(run_id)
+        return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+
+    def _rows_not_as_sealed(self, run_id: str, listed: Mapping[str, Any]) -> list[str]:
+        """Which rows of readiness.json are not those of the verdict files, in one line; empty where all are, or without it."""
+        try:
+            result = _json_object(self.document_path(run_id), _RESULT)
+            rows = {str(row["check"]): row for part in ("rows", "extra_checks") for row in result[part]}
+            checks = [name.removeprefix("verdicts/").removesuffix(".json") for name in listed if name.startswith("verdicts/")]
+            sealed = {check: self.read_verdict(run_id, check) for check in checks}
+        except FileNotFoundError:
+            return []  # that a verdict is missing is said already
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            return [f"{_RESULT}: cannot be compared with the sealed verdicts: {error}"]
+        whole = False  # then it shows only the rows that were asked for
+        with suppress(OSError, ValueError):  # run.json is sealed, or of an earlier version
+            whole = (origin := self.origin(run_id)) is not None and origin.assets is None
+        other = [check for check, row in rows.items() if check in sealed and row != row_in(sealed[check])]
+        lost = [check for check in sealed if whole and check not in rows]
+        if names := sorted((*other, *lost)):
+            return [f"{_RESULT}: not what was sealed of {', '.join(names)}"]
+        return []
 
     def seal(self, run_id: str) -> str:
         """Writes the manifest and returns the evidence digest: SHA-256 over the sorted manifest."""
         content = _canonical(self._manifest(run_id))
         self._write(run_id, _MANIFEST, content)
         return sha256_of(content)
+
+
+def row_in(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of a run's result that a verdict file holds."""
+    return {name: value for name, value in verdict.items() if name not in _NOT_OF_A_ROW}
 
 
 def _refuse_unknown(origin: object, run_id: str) -> None:

@@ -81,6 +81,19 @@ def test_evidence_that_was_changed_cannot_be_read_or_is_gone_is_said_to_be(phase
     assert "cannot be compared with its seal" in page
 
 
+@pytest.mark.parametrize("more", [(), ("another finding",)])
+def test_a_row_that_says_anything_else_than_was_sealed_is_not_to_be_relied_on(phase5, runs: Path, more: tuple[str, ...]):
+    store, found = EvidenceStore(runs), document(RUN, row("2.1", finding()), at="2026-11-02T10:00:00.000Z")
+    (entry,) = (each for each in found.rows if each.id == "2.1")
+    sealed = entry.model_copy(update={"findings": [*entry.findings, *(finding(subject=each) for each in more)]})
+    store.write_verdict(RUN, entry.check, {**sealed.model_dump(mode="json"), "tables": {}, "policy_digest": None})
+    said = found.model_copy(update={"evidence_digest": store.seal(RUN)})
+    (runs / RUN / "readiness.json").write_text(json.dumps(said.to_json()))
+    assert phase5("report")[0] == 0
+    relied_on = "DO NOT RELY ON THIS PAGE" not in (runs / RUN / "report.html").read_text()
+    assert relied_on is not bool(more)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "named"),
     [

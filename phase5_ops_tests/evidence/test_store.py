@@ -2,7 +2,7 @@
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -138,6 +138,17 @@ def test_what_a_run_says_of_itself_is_within_the_digest_but_of_an_earlier_versio
     older = {name: each for name, each in store.manifest("run-1").items() if name not in ("run.json", "histories.json")}
     (tmp_path / "run-1" / "manifest.json").write_text(json.dumps(older, sort_keys=True, separators=(",", ":")))
     assert store.digest_of(store.manifest("run-1")) == store.sealed_digest("run-1") != digest
+    assert store.differences("run-1", store.sealed_digest("run-1")) == []
+
+
+def test_the_result_of_a_whole_run_lacks_no_row_that_was_sealed(store: EvidenceStore):
+    for run_id, assets in (("whole", None), ("some-rows", ("numbers",))):
+        store.write_origin(run_id, replace(ORIGIN, assets=assets))
+        store.write_verdict(run_id, "check_a", {"check": "check_a", "verdict": "FAIL", "tables": {}, "policy_digest": None})
+        store.write_result(run_id, {"rows": [], "extra_checks": []})
+    said = "readiness.json: not what was sealed of check_a"
+    assert store.differences("whole", store.seal("whole")) == [said]
+    assert store.differences("some-rows", store.seal("some-rows")) == []
 
 
 def test_how_a_run_ended_is_read_back_whole(store: EvidenceStore, tmp_path: Path):

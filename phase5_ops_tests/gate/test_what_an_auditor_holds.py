@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +73,14 @@ def test_old_evidence_is_refused_today_and_verified_as_of_its_own_day(promoted, 
     assert verify(monkeypatch, capsys, tmp_path, "--at", iso(NOW))[0] == 1
 
 
+def _result(folder: Path, **row: object) -> None:
+    """What a run leaves beside its evidence, with this row of check c."""
+    (folder / "readiness.json").write_text(json.dumps({"rows": [{"check": "c", **row}], "extra_checks": []}))
+    (folder / "report.html").write_text("<p>PASS")
+    (folder / "attestations").mkdir()
+    (folder / "attestations" / "decision.dsse.json").write_text("{}")
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -79,6 +88,16 @@ def test_old_evidence_is_refused_today_and_verified_as_of_its_own_day(promoted, 
         (lambda folder: (folder / "tables" / "a.parquet").write_bytes(b"x"), "tables/a.parquet: changed"),
         (lambda folder: (folder / "verdicts" / "c.json").unlink(), "verdicts/c.json: missing"),
         (lambda folder: (folder / "tables" / "b.parquet").write_bytes(b"x"), "tables/b.parquet: not in the sealed manifest"),
+        (lambda folder: (folder / "more.txt").write_text("x"), "more.txt: not in the sealed manifest"),
+        (lambda folder: (folder / "verdicts" / ".c.json").write_text("x"), "verdicts/.c.json: not in the sealed manifest"),
+        (lambda folder: (folder / "tables" / "b").symlink_to(folder), "tables/b: not in the sealed manifest"),
+        (
+            lambda folder: (folder / "readiness.json").write_text("[]"),
+            "readiness.json: cannot be compared with",
+        ),
+        (lambda folder: _result(folder, verdict="PASS"), None),
+        (lambda folder: _result(folder, verdict="FAIL"), "readiness.json: not what was sealed of c"),
+        (lambda folder: _result(folder, verdict="PASS", findings=[]), "readiness.json: not what was sealed of c"),
         (lambda folder: (folder / "manifest.json").write_text("{}"), "manifest.json: its digest is"),
         (lambda folder: (folder / "manifest.json").unlink(), "manifest.json: cannot be read"),
     ],
@@ -86,7 +105,7 @@ def test_old_evidence_is_refused_today_and_verified_as_of_its_own_day(promoted, 
 def test_the_evidence_files_are_held_against_the_digest_that_was_signed(signers, tmp_path, monkeypatch, capsys, change, said):  # noqa: PLR0917 - fixtures
     store = EvidenceStore(tmp_path / "evidence")
     store.write_table("run-1", "a", GATE_DRILL.gathered([], NoFacts()))
-    store.write_verdict("run-1", "c", {"verdict": "PASS"})
+    store.write_verdict("run-1", "c", {"check": "c", "verdict": "PASS", "tables": {}, "policy_digest": "x"})
     readiness = signers.envelope(readiness_payload(evidence_digest=store.seal("run-1")), (GATE, *ROLES))
     (tmp_path / "readiness.dsse.json").write_bytes(readiness)
     (tmp_path / "decision.dsse.json").write_bytes(signers.envelope(decision_payload(readiness), (GATE,)))
