@@ -4,23 +4,30 @@ import json
 import shutil
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from phase5_ops.cli import app as cli
 from phase5_ops.clock import iso
 from phase5_ops.commands.audit_export import period_of
+from phase5_ops.evidence.store import EvidenceStore
+from phase5_ops.files import sha256_of
+from phase5_ops.gate.attestation.envelopes import STATED_TYPE
 from phase5_ops.gate.attestation.keys import parse_keys
+from phase5_ops.gate.attestation.run_record import RECORD_TYPE
 from phase5_ops.gate.audit.archive import read_archive
 from phase5_ops.gate.audit.contents import AuditPeriod
 from phase5_ops.gate.audit.verification import ItemStatus, verify_archive
 from phase5_ops.gate.promotion.observing import observe
 from phase5_ops.gate.signing.kms import SigningError
 from phase5_ops.gate.state.items import Candidate, Fate, release_pk
+from phase5_ops.gate.state.stated_documents import Stated
 from phase5_ops.settings import ConfigurationError
-from phase5_ops_tests.gate.audit.recorded_period import PERIOD, exported
+from phase5_ops_tests.gate.audit.recorded_period import PERIOD, REFUSED, exported
 from phase5_ops_tests.gate.own_aws import NOW, RELEASE
 from phase5_ops_tests.gate.people import Desk
+from phase5_ops_tests.gate.state.test_run_records import found as run_found
 
 pytestmark = pytest.mark.slow
 
@@ -77,6 +84,23 @@ def test_a_promotion_that_the_gate_noted_in_the_period_is_in_it_whatever_dates_i
     put(desk, pk=f"PROMOTED#{RELEASE.environment}", sk=f"AT#{iso(LATER.begins)}#{RELEASE.name}#000001")
     files = read_archive(exported(desk, tmp_path, period=LATER).path).files
     assert "releases/r-1.2.3/000001/promotion/publication.dsse.json" in files
+
+
+def test_what_the_gate_said_of_a_candidate_while_its_run_went_on_is_no_other_evidence(desk, tmp_path):
+    session, store = desk.open(), EvidenceStore(desk.settings.state_dir / "evidence")
+    store.write_verdict("run-3", "a", {"verdict": "PASS"})
+    early = store.seal("run-3")
+    store.write_verdict("run-3", "b", {"verdict": "FAIL"})
+    found = run_found("run-3", manifest=store.seal("run-3"), release_digest=REFUSED.digest)
+    session.records.append(found, partial(session.signed_by_gate, payload_type=RECORD_TYPE))
+    for run_id, digest in (("run-3", early), ("run-4", sha256_of(b"{}"))):
+        document = {"decision": "BLOCKED", "run_id": run_id, "evidence_digest": digest}
+        session.documents.write(Stated(REFUSED, 1, NOW, document), partial(session.signed_by_gate, payload_type=STATED_TYPE))
+        audited = exported(desk, tmp_path)
+        assert audited.exported.missing == ()
+        verification = verify_archive(read_archive(audited.path), parse_keys(audited.keys.read_bytes()))
+        assert verification.ok, verification.lines()
+        assert ("evidence/run-3" in {each.item for each in verification.checked}) is (run_id == "run-3")
 
 
 def test_evidence_that_was_removed_is_missing_and_the_reason_names_how_long_it_is_kept(desk, tmp_path):

@@ -48,6 +48,7 @@ from phase5_ops.gate.attestation.run_record import RECORD_TYPE, record_of
 from phase5_ops.gate.attestation.statement import read_statement
 from phase5_ops.gate.audit.archive import is_name
 from phase5_ops.gate.audit.publications import PUBLICATION_FILE, promotion_folder, publication_of
+from phase5_ops.gate.audit.verification import NO_EVIDENCE
 from phase5_ops.gate.inputs.promotion_records import DECISION_FILE, OVERRIDE_FILE, READINESS_FILE, publication_statement
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state.items import (
@@ -317,7 +318,7 @@ def _stated(made: _Collected, folder: str, item: Item, by_sk: Mapping[str, Item]
     made.signed(f"{folder}/said.dsse.json", payload, {str(item["key_id"]): bytes(item["signature"])}, STATED_TYPE, item)
     document = json_value(payload)["document"]
     run_id, digest = document.get("run_id"), document.get("evidence_digest")
-    if run_id and digest:
+    if run_id and digest not in (None, NO_EVIDENCE):
         made.rests_on(str(run_id), str(digest), f"{folder}/said.dsse.json")
 
 

@@ -56,6 +56,8 @@ _OVERRIDES = "overrides/"
 _WORDS = ("README.md", "summary.md")
 #: Fate of a candidate that went to production -> how the folder of that promotion begins.
 _PROMOTED_BY = {"PROMOTED": "promotion/", "BREAK_GLASS": "promotion-"}
+#: The digest of evidence without a file: what a document of the gate says where there was none yet.
+NO_EVIDENCE = sha256_of(b"{}")
 _LOOKED_BACK = 200  # records before that of a candidate's run, among which the gate looks for that of the candidate before
 _TABLE_SAYS = "what the state table says; not signed"
 
@@ -147,6 +149,7 @@ class _Verifying:
         self._files, self._digests, self._keys = archive.files, archive.digests, keys
         self._statements: dict[str, ReadinessFacts] = {}  # those that the gate signed, by file
         self._named: dict[str, dict[str, str]] = {}  # run id -> evidence digest -> by what signed file
+        self._told: dict[str, dict[str, str]] = {}  # the same, of documents of the gate alone
         self._records: dict[str, RunRecord] = {}  # of runs, by file, in the order of their numbers
         self._first_signed = ""
         self._orders: dict[str, Override] = {}
@@ -164,6 +167,7 @@ class _Verifying:
         for name in sorted(self._files):
             yield from self._record(name)
         self._read_run_records()
+        self._rest_on_documents()
         yield from self._chain("runs", RECORD_TYPE)
         yield from self._chain("deployed", OBSERVATION_TYPE)
         yield from self._named_waivers()
@@ -447,8 +451,8 @@ class _Verifying:
         if (said["release"], f"{said['series']:06d}", said["environment"]) != (*name.split("/")[1:3], self._environment):
             problems.append(f"it is about {said['release']}, series {said['series']}, in {said['environment']}")
         run_id, digest = document.get("run_id"), document.get("evidence_digest")
-        if not problems and run_id and digest:
-            self._named.setdefault(str(run_id), {}).setdefault(str(digest), name)
+        if not problems and run_id and digest not in (None, NO_EVIDENCE):
+            self._told.setdefault(str(run_id), {}).setdefault(str(digest), name)
         if not problems and (beginning := _PROMOTED_BY.get(str(dict(document.get("candidate") or {}).get("fate")))) is not None:
             self._over[f"{name.rpartition('/')[0]}/{beginning}"] = name
         blockers = document.get("blockers") or []
@@ -550,6 +554,24 @@ class _Verifying:
             if record.signature and not self._first_signed:
                 self._first_signed = name
 
+    def _rest_on_documents(self) -> None:
+        """Notes the evidence that the gate's documents name.
+
+        A document names what there was when it was said, maybe while the run went on. So a statement says more of the run, and so
+        does the record of its end where the gate's key signed that.
+        """
+        for run_id, by in self._told.items():
+            ended = {
+                record.found.manifest: name
+                for name, record in self._records.items()
+                if record.found.run_id == run_id and self._signed_at_end(name, record)
+            }
+            self._named.setdefault(run_id, dict(list(ended.items())[-1:]) or by)
+
+    def _signed_at_end(self, name: str, record: RunRecord) -> bool:
+        envelope = read_envelope(self._files[name], RECORD_TYPE)
+        return self._signers(envelope, lambda _: record.found.ended_at, RECORD_TYPE) == ({GATE}, [])
+
     def _run_problems(self, name: str) -> list[str]:
         """Why a record is not the one of a run that a signed file rests on; empty if it is, or nothing rests on the run.
 
@@ -561,7 +583,7 @@ class _Verifying:
         if not named or any(each > name for each, other in self._records.items() if other.found.run_id == record.found.run_id):
             return []
         problems = []
-        compared = not record.signature or record.found.release_digest is not None
+        compared = not record.signature or record.found.release_digest is not None  # others are as the gate signed them
         if others := sorted(by for digest, by in named.items() if digest != record.found.manifest and compared):
             problems.append(f"the run sealed {record.found.manifest}, and {', '.join(others)} names other evidence of it")
         earlier = [each for each in self._records.values() if record.seq - _LOOKED_BACK <= each.seq < record.seq]
