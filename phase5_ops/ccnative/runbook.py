@@ -73,6 +73,20 @@ RUNBOOK = DeclaredTable(RunbookSection, RunbookFacts)
 Runbook = GatheredTable[RunbookSection, RunbookFacts]
 
 _NUMBER = re.compile(r"[\W\d]{1,4}")  # of a list item or a table's row, not a telephone number
+#: Who wrote or owns a section, when, and how far it is: nothing that an operator could do.
+_ABOUT_THE_FILE = re.compile(
+    r"\W*(?:(?:run ?book |play ?book |service |document |doc |section )?(?:owners?|owned by|authors?|maintainers?|maintained by"
+    r"|written by|reviewers?|reviewed by|approvers?|approved by|team)"
+    r"\W*:(?!\W*(?:page|call|ask|contact|ping|notify|alert|tell|inform)\b)"
+    r"|(?:(?:last|next|date) )?(?:updated?|reviewed(?! by)|review|modified|edited"
+    r"|changed|created|tested)(?: (?:on|by|at|date))?\W*:"
+    r"|(?:(?:run ?book |document |doc )?(?:date|version|revision|tags|id))\W*:"
+    r"|(?:(?:run ?book |document |doc |section )?status)\W*:\W*(?:draft|wip|in (?:progress|review)|not \w+|new|open"
+    r"|planned|proposed|active|approved|final|current|published|done|complete|reviewed|live)$)"
+    r"(?:\W*[\w@.+'-]+){0,6}\W*",
+    re.IGNORECASE,
+)
+_FIELDS = re.compile(r"\s[/|\u00b7\u2022]\s|[;,]\s")
 _LABEL = re.compile(r"^\W*\w+(?: \w+){0,2}\s*:(?=\W*\w)[*_\s]*")
 
 
@@ -126,8 +140,10 @@ def parse(text: str) -> list[RunbookSection]:
 
 
 def _says_what_to_do(sentence: str) -> bool:
-    """False also for an unfilled template, a number alone, and a label with nothing after it (`Owner: TBD`)."""
+    """False also for an unfilled template, a number alone, a label with nothing after it, and who owns the file."""
     if says_nothing(sentence) or _NUMBER.fullmatch(sentence):
+        return False
+    if all(_ABOUT_THE_FILE.fullmatch(field) for field in _FIELDS.split(sentence) if field.strip()):
         return False
     return says_something(_LABEL.sub("", sentence, count=1)) and says_something(sentence)
 
