@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zlib
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -21,7 +22,7 @@ from phase5_ops.gate.audit.contents import AuditPeriod
 from phase5_ops.gate.audit.verification import ItemStatus, verify_archive
 from phase5_ops.gate.promotion.observing import observe
 from phase5_ops.gate.signing.kms import SigningError
-from phase5_ops.gate.state.items import Candidate, Fate, release_pk
+from phase5_ops.gate.state.items import Candidate, Fate, attributes, release_pk
 from phase5_ops.gate.state.stated_documents import Stated
 from phase5_ops.settings import ConfigurationError
 from phase5_ops_tests.gate.audit.recorded_period import PERIOD, REFUSED, exported
@@ -150,9 +151,13 @@ def test_items_that_are_none_or_of_a_newer_version_are_kept_as_they_are_and_neve
     put(desk, pk=release_pk(RELEASE), sk="WAIVER#../../etc", waiver="{}", key_id="k", signature=b"s")
     put(desk, pk=f"OVERRIDES#{RELEASE.environment}", sk="OVERRIDE#x", payload=b"{}")
     put(desk, pk=f"RUNS#{RELEASE.environment}", sk="RUN#000000009", payload=b"{}")
+    packed = zlib.compress(b'{"document": []}')
+    put(desk, pk=release_pk(RELEASE), sk="STATED#000009", stated_at=iso(NOW), key_id="k", signature=b"s", packed=packed)
+    (off, *_) = desk.open().state.sign_offs(RELEASE)
+    put(desk, pk=release_pk(RELEASE), sk="SIGN_OFF#ops-sre#z", **attributes(replace(off, series=10**30)))
     audited = exported(desk, tmp_path)
     strange = [name for name in read_archive(audited.path).files if name.startswith("not-understood/")]
-    assert len(strange) == 5
+    assert len(strange) == 7
     verification = verify_archive(read_archive(audited.path), parse_keys(audited.keys.read_bytes()))
     assert {each.item for each in verification.checked if each.status is ItemStatus.BAD} == set(strange)
 

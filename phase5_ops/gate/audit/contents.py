@@ -251,7 +251,7 @@ def _release(made: _Collected, name: str, partition: Sequence[Item], orders: Map
     for item in by_sk.values():
         try:
             _part(made, f"releases/{name}", item, by_sk, orders)
-        except (StateError, MalformedEnvelope, KeyError, TypeError, ValueError, zlib.error) as error:
+        except (StateError, MalformedEnvelope, KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
             made.not_understood(item, error)
     _signatures(made, f"releases/{name}", offs)
 
@@ -299,14 +299,22 @@ def _statement(made: _Collected, folder: str, item: Item, offs: Sequence[Item]) 
     made.rests_on(said.run_id, said.evidence_digest, f"{folder}/statement.dsse.json")
 
 
+_BEYOND = 10**6  # every series: it is six digits of a folder's name
+
+
 def _signatures(made: _Collected, folder: str, offs: Sequence[Item]) -> None:
     """Who signed, as the state table says: a list for each series, and the overrides' own."""
     good = []
     for item in offs:
         try:
-            good.append((read(StoredSignOff, item), item))
+            stored = read(StoredSignOff, item)
         except StateError as error:
             made.not_understood(item, error)
+            continue
+        if 0 < stored.series < _BEYOND:
+            good.append((stored, item))
+        else:
+            made.not_understood(item, ValueError(f"no series: {stored.series}"))
     for series, of_series in groupby(sorted(good, key=lambda each: each[0].series), key=lambda each: each[0].series):
         listed = list(of_series)
         content = _json([_readable(attributes(off)) for off, _ in listed])
