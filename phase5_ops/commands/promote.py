@@ -154,7 +154,18 @@ def ask(settings: Settings, post: Post, state: StateTable, asked: RegistrationRe
     post(release.name, replace(asked, new_series=again).metadata())
     series = 1 if present is None else present.series + again
     done = "to be aborted" if asked.abort else "registered"
-    return RegistrationAnswer(f"{release.name} {release.digest}: {done}, series {series}", 0), series
+    kept = _kept_context(present, asked) if present is not None and not again else ""
+    return RegistrationAnswer(f"{release.name} {release.digest}: {done}, series {series}{kept}", 0), series
+
+
+def _kept_context(present: Candidate, asked: RegistrationRequest) -> str:
+    """Says that a candidate under way keeps the context that it has, where another is given."""
+    wanted = context_of(asked.context)
+    kept = {name: value for name, value in (present.context or {}).items() if name != candidates.SUPERSEDE}
+    if not wanted or wanted == kept:
+        return ""
+    listed = ", ".join(f"{name}={value}" for name, value in sorted(kept.items())) or "none"
+    return printable(f"; it keeps the context that it was registered with first: {listed}")
 
 
 def wait(

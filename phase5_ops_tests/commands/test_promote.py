@@ -102,6 +102,18 @@ def test_nothing_is_registered_under_a_fixed_clock(desk, state, instance):
         ask(fixed, to_instance(instance, ALONE), state, RegistrationRequest("r-1", DIGEST))
 
 
+def test_a_candidate_under_way_says_that_it_keeps_the_context_it_was_registered_with(desk, state, instance):
+    first = RegistrationRequest("r-1", DIGEST, context=("execution=1",), supersede=True)
+    ask(desk.settings, to_instance(instance, ALONE), state, first)
+    tick(desk, instance)
+    for again, said in (
+        (first, ""),
+        (replace(first, context=("execution=2",)), "; it keeps the context that it was registered with first: execution=1"),
+    ):
+        answer, _ = ask(desk.settings, to_instance(instance, ALONE), state, again)
+        assert answer.text == f"r-1 {DIGEST}: registered, series 1{said}"
+
+
 def test_an_aborted_candidate_reports_its_end_again_and_is_the_next_series_where_that_is_asked_for(desk, state, instance):
     ask(desk.settings, to_instance(instance, ALONE), state, RegistrationRequest("r-1", DIGEST))
     tick(desk, instance)
