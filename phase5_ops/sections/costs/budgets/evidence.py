@@ -477,7 +477,7 @@ def _consumed(state: BudgetDay | None, cap: int | None, *, unreadable: bool) -> 
 
 
 def _date_problems(records: AutonomyRecords, table: str, now: datetime, policy: BudgetPolicy) -> list[RecordProblem]:
-    """States of days that have not begun, or that were last written before their day began."""
+    """States of days that have not begun, or that were last written before their day began, or at a time that has not come."""
     skew = timedelta(seconds=policy.clock_skew_seconds)
     problems = []
     for owner, days in records.days.items():
@@ -487,6 +487,8 @@ def _date_problems(records: AutonomyRecords, table: str, now: datetime, policy: 
                 expected, seen = "a day that has begun", f"{day}, read at {iso(now)}"
             elif state.updated_at < begins - skew:
                 expected, seen = f"written on {day} or later", f"updated_at {iso(state.updated_at)}"
+            elif state.updated_at > now + skew:
+                expected, seen = f"written before it was read at {iso(now)}", f"updated_at {iso(state.updated_at)}"
             else:
                 continue
             pk = f"TENANT#{owner[0]}#ACCOUNT#{owner[1]}"

@@ -285,6 +285,13 @@ def test_a_state_of_a_day_that_has_not_begun_is_found():
     assert platform.codes() == ["budget_date_mismatch"]
 
 
+@pytest.mark.parametrize("written", ["2031-01-01T08:00:00.000Z", "9999-12-31T23:59:59.999Z"])
+def test_a_state_written_at_a_time_that_has_not_come_is_found(written: str):
+    platform = healthy()
+    platform.found("budget_state", f"BUDGET_STATE#{YESTERDAY}")["updated_at"] = {"S": written}
+    assert platform.codes() == ["budget_date_mismatch"]
+
+
 def test_a_state_written_just_after_its_day_is_right():
     platform = healthy()
     platform.found("budget_state", f"BUDGET_STATE#{YESTERDAY}")["updated_at"] = {"S": f"{TODAY}T00:00:00.012Z"}
