@@ -1,11 +1,11 @@
 """Evidence of the check iam_is_tenant_scoped: can a function's role reach another tenant's items. Pure, offline.
 
 Each role is tested, as IAM would decide, with requests on behalf of tenant `acme`: for another tenant's partition key, for the
-keys that its own policies name, for a key of `acme-eu` (which patterns such as `acme*` let in), for a batch that mixes both, and
-without any key, as in Scan and unkeyed PartiQL; also on behalf of a caller without a tenant tag, for whom variables have their
-defaults. `dynamodb:LeadingKeys` holds the partition keys of a request; it is absent for Scan, and `ForAllValues` is true for an
-absent key. What cannot be known offline (source network, tags) is assumed to favour the caller: an Allow applies unless it surely
-does not, a Deny only if it surely does. Service control policies and session policies are not read.
+keys that its policies and its boundary name, in an Allow or a Deny, for a key of `acme-eu` (which `acme*` lets in),
+for a batch that mixes both, and without any key, as in Scan and unkeyed PartiQL; also on behalf of a caller without a tenant tag,
+for whom variables have their defaults. `dynamodb:LeadingKeys` holds the partition keys of a request; it is absent for Scan, and
+`ForAllValues` is true for an absent key. What cannot be known offline (source network, tags) is assumed to favour the caller: an
+Allow applies unless it surely does not, a Deny only if it surely does. Service control and session policies are not read.
 
 Sources: IAM's policy evaluation logic and condition operators; DynamoDB's table of condition keys by action.
 """
@@ -315,7 +315,7 @@ class _Question:
 
 
 def _asked(action: str, named: _Named) -> Iterator[_Question]:
-    """The questions for an action; `named` are the keys that the role's own policies name."""
+    """The questions for an action; `named` are the keys that the role's policies and boundary name."""
     scan = {"dynamodb:fulltablescan": ("false",)} if action == "PartiQLSelect" else {}
 
     def question(code: Code, *keys: str, caller: Caller = Caller.TAGGED, reason: str = "") -> _Question:
@@ -380,7 +380,7 @@ class Universe:
 
     def resources(self, table: str, action: str, role: RolePolicies) -> list[str]:
         """The ARNs on which to test an action: the table, its indexes or streams; also those that the role names."""
-        parts = parts_named(each for _, document in role.policies for each in statements_of(document))
+        parts = parts_named(_statements(role))
         base = f"arn:{self.partition}:dynamodb:{self.region}:{self.account}:table/{table}"
         if action == "GetRecords":
             return [f"{base}/stream/{name}" for name in parts[STREAM]]
@@ -440,10 +440,16 @@ def _beyond(role: RolePolicies, table: str, action: str, universe: Universe, nam
     return found
 
 
+def _statements(role: RolePolicies) -> list[Mapping[str, Any]]:
+    """Every statement that grants or limits: what a Deny spares, or a boundary allows, may be all that lets a key through."""
+    documents = [document for _, document in role.policies] + ([] if role.boundary is None else [role.boundary])
+    return [each for document in documents for each in statements_of(document)]
+
+
 def _named(role: RolePolicies) -> _Named:
     """The keys of other tenants to ask for by name; for an untagged caller only where variables have defaults."""
-    statements = [each for _, document in role.policies for each in statements_of(document)]
-    keys = named_keys(each for each in statements if _effect(each) == "allow")
+    statements = _statements(role)
+    keys = named_keys(statements)
     untagged = (*keys[Caller.UNTAGGED], *_FOREIGN) if has_defaults(statements) else ()
     return {**keys, Caller.UNTAGGED: untagged}
 

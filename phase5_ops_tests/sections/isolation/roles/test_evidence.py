@@ -198,6 +198,34 @@ def test_a_default_in_a_deny_that_lets_callers_without_tag_through():
     assert found(statement(KEYED), deny) == {UNSCOPED}
 
 
+@pytest.mark.parametrize(
+    ("operator", "values"),
+    [
+        ("ForAnyValue:StringNotLike", [*WHOLE, "TENANT#globex"]),
+        ("ForAnyValue:StringNotLike", [*WHOLE, "TENANT#glob*"]),
+        ("ForAllValues:StringNotEquals", [TAG, "globex"]),
+        ("ForAnyValue:StringNotEquals", ["TENANT#" + DEFAULTED % "globex"]),
+        ("ForAnyValue:StringNotLike", [*WHOLE, "ACCOUNT#" + DEFAULTED % "globex" + "#*"]),
+    ],
+)
+def test_another_tenant_that_a_deny_spares_is_let_in(operator, values):
+    assert found(statement(), statement("dynamodb:*", ["*"], effect="Deny", **leading(values, operator))) == {UNSCOPED}
+
+
+@pytest.mark.parametrize("values", [[*WHOLE, "TENANT#globex"], ["TENANT#" + DEFAULTED % "globex"]])
+def test_another_tenant_that_only_the_boundary_names_is_let_in(values):
+    boundary = document(statement("dynamodb:*", ["*"], **leading(values)))
+    assert found(statement(), boundary=boundary) == {UNSCOPED}
+    assert found(statement(**leading(WHOLE)), boundary=boundary) == set()  # a boundary grants nothing
+
+
+def test_an_index_that_a_deny_spares_or_the_boundary_names_is_let_in():
+    spared = {"Effect": "Deny", "Action": "dynamodb:*", "NotResource": f"{ARN}/index/by-status"}
+    boundary = document(statement("dynamodb:Query", [f"{ARN}/index/by-status"]))
+    assert found(statement("dynamodb:Query"), spared) == {UNSCOPED}
+    assert found(statement("dynamodb:Query"), boundary=boundary) == {UNSCOPED}
+
+
 def document(*statements):
     return {"Version": "2012-10-17", "Statement": [each for each in statements if each]}
 
