@@ -1,8 +1,8 @@
 """Evidence of the check iam_is_tenant_scoped: can a function's role reach another tenant's items. Pure, offline.
 
 Each role is tested, as IAM would decide, with requests on behalf of tenant `acme`: for another tenant's partition key, for the
-keys that its policies and its boundary name, in an Allow or a Deny, for a key of `acme-eu` (which `acme*` lets in),
-for a batch that mixes both, and without any key, as in Scan and unkeyed PartiQL; also on behalf of a caller without a tenant tag,
+keys that its policies and its boundary name or let in by a wildcard, in an Allow or a Deny, for a key of `acme-eu` (which `acme*`
+lets in), for a batch that mixes both, and without any key, as in Scan; also on behalf of a caller without a tenant tag,
 for whom variables have their defaults. `dynamodb:LeadingKeys` holds the partition keys of a request; it is absent for Scan, and
 `ForAllValues` is true for an absent key. What cannot be known offline (source network, tags) is assumed to favour the caller: an
 Allow applies unless it surely does not, a Deny only if it surely does. Service control and session policies are not read.
@@ -20,17 +20,20 @@ from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable, NoFa
 from phase5_ops.policy import IamException
 from phase5_ops.sections.isolation.roles.leading_keys import (
     LEADING_KEYS,
+    OTHER,
     OWN,
     Caller,
     NoValue,
+    WildcardKeys,
     has_defaults,
     is_tenant_tag,
     named_keys,
     resolved,
+    wildcard_keys,
 )
 from phase5_ops.sections.isolation.roles.table_parts import INDEX, STREAM, parts_named
 
-OTHER, LONGER = "zeta", "acme-eu"
+LONGER = "acme-eu"
 
 #: Actions that reach items, by whether IAM can bind them to a key. GetRecords and exports carry no key at all, like Scan.
 KEYED_ACTIONS = (
@@ -296,7 +299,14 @@ def _matches(operator: str, value: str, pattern: str, caller: Caller | None) -> 
 
 Code = Literal["iam_access_unscoped", "iam_keyless_access", "iam_prefix_pattern", "iam_batch_unbound"]
 
-_Named = Mapping[Caller, Sequence[str]]
+
+@dataclass(frozen=True, slots=True)
+class _KeysToAsk:
+    """The keys to ask for because of what a role's policies and boundary say."""
+
+    literally: Mapping[Caller, Sequence[str]]
+    by_wildcards: WildcardKeys
+
 
 _FOREIGN = tuple(form.format(OTHER) for form in ("TENANT#{}", "TENANT#{}#ACCOUNT#1", "{}", "ACCOUNT#{}#1", "SIGNAL#{}#1"))
 _PREFIXED = tuple(
@@ -314,8 +324,8 @@ class _Question:
     caller: Caller = Caller.TAGGED
 
 
-def _asked(action: str, named: _Named) -> Iterator[_Question]:
-    """The questions for an action; `named` are the keys that the role's policies and boundary name."""
+def _asked(action: str, named: _KeysToAsk) -> Iterator[_Question]:
+    """The questions for an action; `named` are the keys that the role's policies and boundary name or let in."""
     scan = {"dynamodb:fulltablescan": ("false",)} if action == "PartiQLSelect" else {}
 
     def question(code: Code, *keys: str, caller: Caller = Caller.TAGGED, reason: str = "") -> _Question:
@@ -333,9 +343,15 @@ def _asked(action: str, named: _Named) -> Iterator[_Question]:
     if action in _SEVERAL_KEYS:
         for own, foreign in ((f"TENANT#{OWN}", f"TENANT#{OTHER}"), (f"TENANT#{OWN}#ACCOUNT#1", f"TENANT#{OTHER}#ACCOUNT#1")):
             yield question("iam_batch_unbound", own, foreign)
-    for key in named[Caller.TAGGED]:
+    for key in named.literally[Caller.TAGGED]:
         yield question("iam_access_unscoped", key, reason=f"allows the key {key} by name, whichever tenant the caller is of")
-    for key in named[Caller.UNTAGGED]:
+    for key in named.by_wildcards.without_tag:
+        yield question(
+            "iam_access_unscoped", key, reason=f"allows keys such as {key} by a wildcard, whichever tenant the caller is of"
+        )
+    for key in named.by_wildcards.around_tag:
+        yield question("iam_prefix_pattern", key, reason=f"lets {key} in for a caller of {OWN}: a wildcard beside the tenant")
+    for key in named.literally[Caller.UNTAGGED]:
         reason = f"allows the key {key} to a caller without a tenant tag"
         yield question("iam_access_unscoped", key, caller=Caller.UNTAGGED, reason=reason)
 
@@ -425,7 +441,7 @@ def _table_rows(
         yield RoleAccess(role.role, table, "bound", "", reason="every access is bound to the caller's tenant")
 
 
-def _beyond(role: RolePolicies, table: str, action: str, universe: Universe, named: _Named) -> dict[str, tuple[str, str]]:
+def _beyond(role: RolePolicies, table: str, action: str, universe: Universe, named: _KeysToAsk) -> dict[str, tuple[str, str]]:
     """Code -> (policy, reason) of an action that goes beyond the tenant; beside `iam_access_unscoped` no lesser key code."""
     found: dict[str, tuple[str, str]] = {}
     for resource in universe.resources(table, action, role):
@@ -446,12 +462,12 @@ def _statements(role: RolePolicies) -> list[Mapping[str, Any]]:
     return [each for document in documents for each in statements_of(document)]
 
 
-def _named(role: RolePolicies) -> _Named:
+def _named(role: RolePolicies) -> _KeysToAsk:
     """The keys of other tenants to ask for by name; for an untagged caller only where variables have defaults."""
     statements = _statements(role)
     keys = named_keys(statements)
     untagged = (*keys[Caller.UNTAGGED], *_FOREIGN) if has_defaults(statements) else ()
-    return {**keys, Caller.UNTAGGED: untagged}
+    return _KeysToAsk({**keys, Caller.UNTAGGED: untagged}, wildcard_keys(statements))
 
 
 def _reaches_own(role: RolePolicies, table: str, universe: Universe) -> bool:

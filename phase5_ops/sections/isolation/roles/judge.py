@@ -29,8 +29,9 @@ class IamCode(FindingCodes):
     )
     IAM_PREFIX_PATTERN = FindingCode(
         Verdict.WARN,
-        "A role's key pattern lets in other tenants whose id begins alike (acme* fits acme-eu) or differs in case only.",
-        "End the pattern at a whole segment: the tenant itself, and the tenant followed by #*.",
+        "A role's key pattern lets in other tenants whose id begins or ends alike (acme* fits acme-eu, *acme fits big-acme), has"
+        " the caller's tenant anywhere in it, or differs in case only.",
+        "Begin and end the pattern at a whole segment: no wildcard before the tenant, and behind it only #*.",
         also=(Verdict.FAIL,),
     )
     IAM_BATCH_UNBOUND = FindingCode(

@@ -26,6 +26,7 @@ _KEYLESS = "iam_keyless_access"
 _CAUTIONS = (
     "a session without the tag tenant_id reaches no tenant's items any more: whoever assumes the role must pass it",
     "queries of an index by a bare id (account_id, action_intent_id, decision_id) are refused, too: except them first, if needed",
+    "so are keys without a tenant that are no form of the platform's contract, such as USER# and AGENT#",
 )
 
 

@@ -226,6 +226,58 @@ def test_an_index_that_a_deny_spares_or_the_boundary_names_is_let_in():
     assert found(statement("dynamodb:Query"), boundary=boundary) == {UNSCOPED}
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        f"TENANT#*{TAG}",
+        f"TENANT#*#{TAG}",
+        f"*{TAG}",
+        f"*#{TAG}",
+        f"*#{TAG}#*",
+        f"*TENANT#{TAG}",
+        f"ACCOUNT#*#{TAG}",
+    ],
+)
+def test_a_wildcard_before_the_tenant_lets_other_tenants_in(pattern):
+    assert found(statement(**leading([*WHOLE, pattern]))) == {PREFIX}
+    assert found(statement(), statement(effect="Deny", **leading([*WHOLE, pattern], "ForAnyValue:StringNotLike"))) == {PREFIX}
+
+
+@pytest.mark.parametrize("pattern", ["USER#*", "AGENT#*", "EXPORT#?*", "*#PROFILE", "TENANT#*#PROFILE"])
+def test_a_wildcard_without_the_tenant_lets_everybodys_items_in(pattern):
+    assert found(statement(**leading([*WHOLE, pattern]))) == {UNSCOPED}
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("CONNECTOR#*", "ACTION_TYPE#*", "IDEMPOTENCY_KEY#*", "ACTION_INTENT#*", "TRACE#*"),  # tenant-less by contract
+        *("CONFIG#global", "AUTO_EXEC_STATE"),
+        *(
+            f"ACCOUNT#{TAG}#*",
+            f"{TAG}#*",
+            f"USER#*#TENANT#{TAG}",
+            f"TENANT#{TAG}/*",
+            f"TENANT#{TAG}${{*}}#*",
+            f"TENANT#${{*}}{TAG}",
+        ),
+    ],
+)
+def test_what_the_contract_has_without_a_tenant_and_whole_segments_of_the_caller_let_nobody_else_in(pattern):
+    rows = role_access([role(statement(**leading([*WHOLE, pattern])))], UNIVERSE)
+    assert not any("wildcard" in row.reason for row in rows)
+
+
+@pytest.mark.parametrize("tag", ["tenant", "TenantId", "tenant-id", "Tenant ID", "custom:tenantId", "cc-native/tenant_id"])
+def test_the_tenant_tag_may_be_written_in_several_ways(tag):
+    assert found(statement(**leading([f"TENANT#${{aws:PrincipalTag/{tag}}}"]))) == set()
+
+
+@pytest.mark.parametrize("tag", ["tenant_tier", "parent_tenant", "not_a_tenant", "tenants", "tenant_id_suffix", "tenant:tier"])
+def test_a_tag_that_only_has_tenant_in_its_name_is_not_the_tenants(tag):
+    assert found(statement(**leading([f"TENANT#${{aws:PrincipalTag/{tag}}}"]))) == {UNSCOPED}
+
+
 def document(*statements):
     return {"Version": "2012-10-17", "Statement": [each for each in statements if each]}
 
