@@ -35,7 +35,8 @@ from phase5_ops.sections.isolation.roles.table_parts import INDEX, STREAM, parts
 
 LONGER = "acme-eu"
 
-#: Actions that reach items, by whether IAM can bind them to a key. GetRecords and exports carry no key at all, like Scan.
+#: Actions that reach items, by whether IAM can bind them to a key. Like Scan, GetRecords, exports, restores into another table,
+#: streaming to Kinesis and what gives somebody else the table carry no key at all.
 KEYED_ACTIONS = (
     "GetItem",
     "BatchGetItem",
@@ -50,7 +51,31 @@ KEYED_ACTIONS = (
     "PartiQLUpdate",
     "PartiQLDelete",
 )
-KEYLESS_ACTIONS = ("Scan", "PartiQLSelect", "GetRecords", "ExportTableToPointInTime")
+KEYLESS_ACTIONS = (
+    "Scan",
+    "PartiQLSelect",
+    "GetRecords",
+    "ExportTableToPointInTime",
+    "RestoreTableToPointInTime",
+    "RestoreTableFromBackup",
+    "EnableKinesisStreamingDestination",
+    "PutResourcePolicy",
+)
+#: Actions by which a role gets around its policies: it writes or takes off policies and tags of roles, its own among them, or
+#: takes a role that nobody named.
+ROLE_CHANGES = (
+    "iam:AttachRolePolicy",
+    "iam:CreatePolicyVersion",
+    "iam:DeleteRolePermissionsBoundary",
+    "iam:DeleteRolePolicy",
+    "iam:DetachRolePolicy",
+    "iam:PutRolePermissionsBoundary",
+    "iam:PutRolePolicy",
+    "iam:SetDefaultPolicyVersion",
+    "iam:TagRole",
+    "iam:UpdateAssumeRolePolicy",
+)
+ASSUME_ROLE = "sts:AssumeRole"
 _ON_INDEXES = frozenset({"Query", "Scan", "PartiQLSelect"})
 _SEVERAL_KEYS = frozenset({"BatchGetItem", "BatchWriteItem"})
 
@@ -83,7 +108,7 @@ Truth = bool | None  # None: cannot be known offline
 
 @dataclass(frozen=True, slots=True)
 class AccessRequest:
-    """One request: action without its prefix, the resource's ARN, the context keys in lower case, and who asks."""
+    """One request: action (DynamoDB's without its prefix), the resource's ARN, the context keys in lower case, and who asks."""
 
     action: str
     resource: str
@@ -172,7 +197,7 @@ def _has_variables(document: Mapping[str, Any]) -> bool:
 
 
 def _about_action(statement: Mapping[str, Any], action: str, allow: bool) -> bool:
-    name = f"dynamodb:{action}".lower()
+    name = (action if ":" in action else f"dynamodb:{action}").lower()
     excluded = "NotAction" in statement
     patterns = [str(pattern).lower() for pattern in _listed(statement.get("NotAction" if excluded else "Action"))]
     may_be_unknown = allow is not excluded  # an unknown pattern matches where that favours the caller
@@ -196,7 +221,8 @@ def _arn_fits(pattern: str, arn: str, *, lenient: bool) -> bool:
     if fits(pattern, arn):
         return True
     parts = pattern.split(":", 5)
-    return lenient and len(parts) == 6 and fits(parts[2], "dynamodb") and fits(parts[5], arn.split(":", 5)[5])  # noqa: PLR2004
+    asked = arn.split(":", 5)
+    return lenient and len(parts) == len(asked) and fits(parts[2], asked[2]) and fits(parts[5], asked[5])
 
 
 # Conditions
@@ -298,6 +324,7 @@ def _matches(operator: str, value: str, pattern: str, caller: Caller | None) -> 
 # Asking a role
 
 Code = Literal["iam_access_unscoped", "iam_keyless_access", "iam_prefix_pattern", "iam_batch_unbound"]
+_AROUND = "iam_way_around"
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,6 +427,8 @@ class Universe:
         base = f"arn:{self.partition}:dynamodb:{self.region}:{self.account}:table/{table}"
         if action == "GetRecords":
             return [f"{base}/stream/{name}" for name in parts[STREAM]]
+        if action == "RestoreTableFromBackup":
+            return [base, f"{base}/backup/any-backup"]
         return [base, *(f"{base}/index/{name}" for name in parts[INDEX])] if action in _ON_INDEXES else [base]
 
 
@@ -415,8 +444,10 @@ def role_access(roles: Iterable[RolePolicies], universe: Universe, exceptions: S
             RoleAccess(role.role, "", "unknown", "iam_policy_not_judged", policy=name, reason="what it grants is not known")
             for name in role.unknown
         ]
-        for table in universe.tables:
-            rows += _table_rows(role, table, universe, exceptions, used)
+        beyond = [row for table in universe.tables for row in _table_rows(role, table, universe, exceptions, used)]
+        rows += beyond
+        if not any(row.code == "iam_access_unscoped" for row in beyond):  # one that has every item needs no way around
+            rows += _ways_around(role, universe, exceptions, used)
     unused = [entry for position, entry in enumerate(exceptions) if position not in used]
     rows += [
         RoleAccess(entry.role, entry.table, "unused", "iam_exception_unused", entry.actions, "", "", entry.justification)
@@ -439,6 +470,25 @@ def _table_rows(
         yield RoleAccess(role.role, table, result, code, tuple(actions), policy, reason, justification)
     if not found and _reaches_own(role, table, universe):
         yield RoleAccess(role.role, table, "bound", "", reason="every access is bound to the caller's tenant")
+
+
+def _ways_around(
+    role: RolePolicies, universe: Universe, exceptions: Sequence[IamException], used: set[int]
+) -> Iterator[RoleAccess]:
+    """One row for each policy that lets the role get around what binds it, whichever the table."""
+    roles = f"arn:{universe.partition}:iam::{universe.account}:role/"
+    policies = f"arn:{universe.partition}:iam::{universe.account}:policy/any-other"
+    asked: list[tuple[str, list[str]]] = [(ASSUME_ROLE, [f"{roles}any-other"])]
+    asked += [(action, [f"{roles}{role.role}", f"{roles}any-other", policies]) for action in ROLE_CHANGES]
+    found: dict[tuple[str, str], list[str]] = {}
+    for action, resources in asked:
+        policy = next((name for resource in resources if (name := allowed(role, AccessRequest(action, resource, {})))), None)
+        if policy is not None:
+            found.setdefault((policy, _excepted(role.role, "", action, exceptions, used)), []).append(action)
+    for (policy, justification), actions in found.items():
+        result = "excepted" if justification else "violation"
+        reason = "may change what binds it, or take a role that is not bound"
+        yield RoleAccess(role.role, "", result, _AROUND, tuple(actions), policy, reason, justification)
 
 
 def _beyond(role: RolePolicies, table: str, action: str, universe: Universe, named: _KeysToAsk) -> dict[str, tuple[str, str]]:

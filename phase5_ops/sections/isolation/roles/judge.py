@@ -22,8 +22,9 @@ class IamCode(FindingCodes):
     )
     IAM_KEYLESS_ACCESS = FindingCode(
         Verdict.WARN,
-        "A role may read a table without naming a key (Scan, a PartiQL scan, a stream, an export); LeadingKeys cannot bind that,"
-        " since ForAllValues is true where the key is absent.",
+        "A role may read a table without naming a key (Scan, a PartiQL scan, a stream, an export, a restore into another table,"
+        " streaming to Kinesis), or write its policy; LeadingKeys cannot bind that, since ForAllValues is true where the key is"
+        " absent.",
         "Leave these actions out of the role, or deny PartiQL scans by dynamodb:FullTableScan.",
         also=(Verdict.FAIL,),
     )
@@ -38,6 +39,14 @@ class IamCode(FindingCodes):
         Verdict.WARN,
         "A role may mix foreign keys into a batch: ForAnyValue is satisfied by one fitting key.",
         "Use ForAllValues for dynamodb:LeadingKeys in an Allow.",
+        also=(Verdict.FAIL,),
+    )
+    IAM_WAY_AROUND = FindingCode(
+        Verdict.WARN,
+        "A role may get around what binds it: write or take off policies and tags of roles, or take any role that lets it in"
+        " (sts:AssumeRole on *).",
+        "Leave these actions out of the role, or name the role that it may take; or list it in PHASE5_ISOLATION__IAM_EXCEPTIONS"
+        " (for every table) with its justification.",
         also=(Verdict.FAIL,),
     )
     IAM_POLICY_NOT_JUDGED = FindingCode(
@@ -103,6 +112,8 @@ def _finding(row: RoleAccess, blocks: bool) -> Finding:
 def _expected(row: RoleAccess) -> str:
     if row.result == "unused":
         return "an access that the exception covers"
+    if row.code == IamCode.IAM_WAY_AROUND.code:
+        return "no permission to change roles, or to take any role"
     return (
         "everything that the role is granted"
         if row.result == "unknown"

@@ -34,7 +34,7 @@ def mend_roles(case: MendingCase) -> Iterator[Remedy | CannotMend]:
     """The policy of every deployed role that goes beyond its tenant."""
     table: Roles = case.tables["role_access"]
     stored = {(finding.code, finding.subject) for finding in case.findings}
-    beyond = [row for row in table.rows if row.result == "violation"]
+    beyond = [row for row in table.rows if row.result == "violation" and row.table]  # a way around is about no table
     for role in dict.fromkeys(row.role for row in beyond):
         rows = [row for row in beyond if row.role == role]
         answers = tuple(dict.fromkeys((row.code, f"{row.role} {row.table}") for row in rows))

@@ -115,7 +115,7 @@ def test_a_deny_of_one_index_says_nothing_of_the_others():
         (statement(**leading(WHOLE, "ForAllValues:NoSuchOperator")), {UNSCOPED}),
         (statement(**leading([f"TENANT#{UNKNOWN}"])), {UNSCOPED}),
         ({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}, {UNSCOPED, KEYLESS}),
-        ({"Effect": "Allow", "NotAction": ["dynamodb:*"], "Resource": "*"}, set()),
+        ({"Effect": "Allow", "NotAction": ["dynamodb:*"], "Resource": "*"}, {"iam_way_around"}),
         ({"Effect": "Allow", "Action": "dynamodb:GetItem", "NotResource": "arn:aws:s3:::x"}, {UNSCOPED}),
         ({"Effect": "Allow", "Action": "dynamodb:GetItem", "NotResource": ARN}, set()),
         (statement(resources=["arn:aws:dynamodb:us-west-2:111122223333:table/other"]), set()),
@@ -276,6 +276,59 @@ def test_the_tenant_tag_may_be_written_in_several_ways(tag):
 @pytest.mark.parametrize("tag", ["tenant_tier", "parent_tenant", "not_a_tenant", "tenants", "tenant_id_suffix", "tenant:tier"])
 def test_a_tag_that_only_has_tenant_in_its_name_is_not_the_tenants(tag):
     assert found(statement(**leading([f"TENANT#${{aws:PrincipalTag/{tag}}}"]))) == {UNSCOPED}
+
+
+@pytest.mark.parametrize(
+    "action",
+    ["RestoreTableToPointInTime", "RestoreTableFromBackup", "EnableKinesisStreamingDestination", "PutResourcePolicy"],
+)
+def test_what_copies_or_opens_a_whole_table_needs_no_key(action):
+    own = statement(KEYED, **leading(WHOLE))
+    assert found(own, statement(f"dynamodb:{action}", [ARN, f"{ARN}/backup/*"])) == {KEYLESS}
+    assert found(own, statement(f"dynamodb:{action}", ["arn:aws:dynamodb:us-west-2:111122223333:table/other"])) == set()
+
+
+@pytest.mark.parametrize(
+    ("actions", "resources"),
+    [
+        ("sts:AssumeRole", "*"),
+        (["sts:AssumeRole", "sts:TagSession"], "arn:aws:iam::111122223333:role/*"),
+        ("sts:*", "arn:aws:iam::*:role/*"),
+        ("iam:PutRolePolicy", "*"),
+        ("iam:PutRolePolicy", "arn:aws:iam::111122223333:role/fn"),
+        ("iam:PutRolePolicy", f"arn:aws:iam::{UNKNOWN}:role/fn"),
+        ("iam:TagRole", "arn:aws:iam::111122223333:role/f*"),
+        ("iam:CreatePolicyVersion", "arn:aws:iam::111122223333:policy/*"),
+        ("iam:*", "*"),
+    ],
+)
+def test_a_role_that_may_change_or_take_roles_gets_around_what_binds_it(actions, resources):
+    around = {"Effect": "Allow", "Action": actions, "Resource": resources}
+    own = statement(KEYED, **leading(WHOLE))
+    assert found(own, around) == {"iam_way_around"}
+    assert found(own, around, {"Effect": "Deny", "Action": ["iam:*", "sts:*"], "Resource": "*"}) == set()
+    assert found(own, around, boundary=document(statement("dynamodb:*Item", ["*"]))) == set()
+
+
+@pytest.mark.parametrize(
+    ("actions", "resources"),
+    [
+        (["sts:AssumeRole", "sts:TagSession"], "arn:aws:iam::111122223333:role/cc-native-tenant-access"),  # one that is named
+        (["sts:TagSession", "sts:GetCallerIdentity"], "*"),
+        ("iam:PassRole", "*"),
+        ("iam:GetRolePolicy", "*"),
+        ("iam:PutRolePolicy", "arn:aws:iam::111122223333:role/elsewhere"),
+    ],
+)
+def test_a_role_that_is_named_may_be_taken(actions, resources):
+    assert found(statement(KEYED, **leading(WHOLE)), {"Effect": "Allow", "Action": actions, "Resource": resources}) == set()
+
+
+def test_a_way_around_can_be_excepted_for_every_table():
+    around = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
+    why = IamException(role="fn", justification="it hands out the tenants' sessions, each tagged")
+    assert codes(judged(role(statement(KEYED, **leading(WHOLE)), around))) == {("WARN", "iam_way_around")}
+    assert judged(role(statement(KEYED, **leading(WHOLE)), around), exceptions=(why,)).verdict is Verdict.PASS
 
 
 def document(*statements):
