@@ -2,7 +2,8 @@
 
 Everything in the template is accounted for: a construct whose effect on a role is not evaluated either widens what the role may
 do, or is named as not judged, at the role or, if there is none, at a placeholder role. So a role is never taken for narrower than
-it is. A custom resource grants nothing itself: its function's role is judged like any other.
+it is. A custom resource grants nothing itself: its function's role is judged like any other. But one that is given a role may add
+policies to it, which is not judged.
 
 Values are resolved in `templates/values`, loops in `templates/expansion`, policy documents in `templates/documents`.
 """
@@ -304,6 +305,9 @@ class _Template:
         if connectors := entry.get("Connectors"):
             names = connectors if isinstance(connectors, Mapping) else [described(connectors)]
             self._say(holder, *(f"SAM connector {connector}" for connector in names))
+        if kind.startswith(resource_types.CUSTOM):
+            for given in self._roles_given(properties):
+                self._say(given, f"{kind} {name}, which is given this role")
         role = resource_types.ROLE_OF.get(kind, "Role" if kind in sam.WITH_ROLES else "")
         if role in properties and self._is_elsewhere(properties[role]):
             self._say(holder, f"{role}: {described(properties[role])}")
@@ -311,6 +315,15 @@ class _Template:
             self._say(holder, *macros({key: value for key, value in properties.items() if str(key).startswith("Fn::")}))
         if kind in resource_types.JUDGED:
             self._say_macros(holder, properties, only_direct=kind in sam.WITH_ROLES)
+
+    def _roles_given(self, properties: Mapping[str, Any]) -> list[str]:
+        """The roles of the template whose name or ARN is in the properties of a custom resource."""
+        given = [text for entry in properties.values() for text in _texts(self._values.alternatives(entry))]
+        return [
+            key
+            for key, role in self._roles.items()
+            if any(role_token(key) in text or text.rsplit("/", 1)[-1] in role.names for text in given)
+        ]
 
     def _say_macros(self, holder: str, properties: Mapping[str, Any], *, only_direct: bool) -> None:
         said = [name for part in self._roles[holder].parts for name in part.not_judged] if holder in self._roles else []
@@ -358,6 +371,17 @@ def _stranger(principal: str) -> str:
     """The name to show for a principal that is no role of the template."""
     text = settled(principal)
     return text if UNKNOWN not in text else f"principal that is not known ({text.replace(UNKNOWN, '?')})"
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text at any depth of a resolved value."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for entry in value:
+            yield from _texts(entry)
+    elif isinstance(value, str):
+        yield value
 
 
 def _text(value: object) -> str:

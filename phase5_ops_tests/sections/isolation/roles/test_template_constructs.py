@@ -67,6 +67,23 @@ def attached(kind, **properties):
         ({"N": {"Type": "My::Roles::MODULE", "Properties": {}}}, ("N", "My::Roles::MODULE")),
         ({"N": {"Type": "AWS::IAM::RoleSet", "Properties": {}}}, ("N", "AWS::IAM::RoleSet")),
         ({"N": {"Type": "AWS::DynamoDB::TablePolicy", "Properties": {}}}, ("N", "AWS::DynamoDB::TablePolicy")),
+        (
+            {"N": {"Type": "Custom::Attach", "Properties": {"ServiceToken": "x", "Role": {"Ref": "Bound"}}}},
+            ("Bound", "Custom::Attach N, which is given this role"),
+        ),
+        (
+            {
+                "N": {
+                    "Type": "AWS::CloudFormation::CustomResource",
+                    "Properties": {"Create": {"Fn::Join": ["", ['{"role":"', {"Fn::GetAtt": ["Bound", "Arn"]}, '"}']]}},
+                }
+            },
+            ("Bound", "AWS::CloudFormation::CustomResource N, which is given this role"),
+        ),
+        (
+            {"R": role(bound(), RoleName="cc-r"), "N": {"Type": "Custom::Attach", "Properties": {"Roles": [{"Name": "cc-r"}]}}},
+            ("cc-r", "Custom::Attach N, which is given this role"),
+        ),
         ({"N": "text"}, ("N", "N: text as resource")),
         ({"N": {"Type": {"Ref": "Unset"}}}, ("N", "N: Ref Unset as Type")),
         (

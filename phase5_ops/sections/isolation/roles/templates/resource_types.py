@@ -23,6 +23,8 @@ MAKERS = {
     "AWS::SSO::PermissionSet": "Name",
     "AWS::ServiceCatalog::CloudFormationProvisionedProduct": "ProductName",
 }
+#: Resources that a function of the account makes, whatever that is.
+CUSTOM = ("Custom::", "AWS::CloudFormation::CustomResource")
 ROLE_PROPERTIES = frozenset(
     {
         "AssumeRolePolicyDocument",
