@@ -6,6 +6,7 @@ not bound a server that accepts a call and then answers byte by byte; the reader
 run's deadline allows.
 """
 
+import copy
 import logging
 import os
 import re
@@ -340,6 +341,12 @@ class AwsReader:
             yield
         finally:
             self._ends += self._monotonic() - began
+
+    def renewed(self) -> "AwsReader":
+        """A reader with the same clients and meter, whose time begins now: for what is done long after this one was made."""
+        renewed = copy.copy(self)
+        renewed._ends = self._monotonic() + self._reading.deadline_seconds
+        return renewed
 
     def bounded(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the call returns
         """Runs `call` no longer than the deadline allows; a call still running then is left behind in its daemon thread."""

@@ -95,12 +95,12 @@ class BucketPlace:
             content: bytes = client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"].read()
             return content
 
-        return cast("bytes", self.reader.bounded(load))
+        return cast("bytes", self.reader.renewed().bounded(load))
 
     def write(self, name: str, content: bytes) -> None:
         """See `KeptPlace`."""
         client = self.reader.client("s3")
-        self.reader.bounded(lambda: client.put_object(Bucket=self.bucket, Key=self._key(name), Body=content))
+        self.reader.renewed().bounded(lambda: client.put_object(Bucket=self.bucket, Key=self._key(name), Body=content))
 
     def create(self, name: str, content: bytes) -> None:
         """See `KeptPlace`."""
@@ -109,7 +109,7 @@ class BucketPlace:
         client = self.reader.client("s3")
         put = partial(client.put_object, Bucket=self.bucket, Key=self._key(name), Body=content, IfNoneMatch="*")
         try:
-            self.reader.bounded(put)
+            self.reader.renewed().bounded(put)
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") not in ("PreconditionFailed", "ConditionalRequestConflict"):
                 raise

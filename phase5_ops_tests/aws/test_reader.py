@@ -203,6 +203,20 @@ def test_whatever_a_server_does_the_deadline_ends_the_read(endpoint, behaviour):
     assert "deadline_seconds" in answer.read.error
 
 
+def test_a_renewed_reader_has_its_time_anew_and_the_same_clients():
+    now = [0.0]
+    aws = AwsReader(ReadingSettings(deadline_seconds=10), session=session(), monotonic=lambda: now[0])
+    now[0] = 11
+    with pytest.raises(DeadlineExceeded):
+        aws.bounded(lambda: 1)
+    renewed = aws.renewed()
+    assert renewed.bounded(lambda: 1) == 1
+    assert renewed.client("s3") is aws.client("s3")
+    now[0] = 22
+    with pytest.raises(DeadlineExceeded):
+        renewed.bounded(lambda: 1)
+
+
 def test_after_the_deadline_no_call_is_made(endpoint):
     ticks = iter([0.0, *[99.0] * 20])
     aws = AwsReader(ReadingSettings(deadline_seconds=10), session=session(), monotonic=lambda: next(ticks))

@@ -25,9 +25,13 @@ log = logging.getLogger(__name__)
 IAM_ACTIONS = ("s3:ListBucket", "s3:GetObject")
 
 
-@cache
 def reader_for(reading: str) -> AwsReader:
-    """The reader of this process with these bounds, which are JSON of `ReadingSettings`."""
+    """A reader with these bounds, which are JSON of `ReadingSettings`: its clients are this process's, its time begins now."""
+    return _of_process(reading).renewed()
+
+
+@cache
+def _of_process(reading: str) -> AwsReader:
     return AwsReader(ReadingSettings.model_validate_json(reading))
 
 

@@ -118,7 +118,7 @@ def verify_archive(archive: AuditArchive, keys: KeySet, environment: str | None 
 
 
 @dataclass(frozen=True, slots=True)
-class _Result:
+class _ItemResult:
     """What verifying one record came to: what is wrong, what it says, and its status where nothing is wrong."""
 
     problems: list[str]
@@ -127,7 +127,7 @@ class _Result:
 
 
 @dataclass(frozen=True, slots=True)
-class _Signatures:
+class _ArchivedSignatures:
     """Whose signatures of a record count, what is wrong with others, and which only do not count."""
 
     roles: set[str]
@@ -284,7 +284,7 @@ class _Verifying:
         )
         return one_of_many or name in (MANIFEST_FILE, SIGNED_MANIFEST, "keys.json")
 
-    def _one(self, name: str, verify: Callable[[str], _Result]) -> CheckedItem:
+    def _one(self, name: str, verify: Callable[[str], _ItemResult]) -> CheckedItem:
         """What verifying one record came to."""
         try:
             found = verify(name)
@@ -308,7 +308,7 @@ class _Verifying:
         proved_at: Callable[[str], datetime | None],
         kind: str = PAYLOAD_TYPE,
         made_at: datetime | None = None,
-    ) -> _Signatures:
+    ) -> _ArchivedSignatures:
         """Whose signatures of an envelope count.
 
         Args:
@@ -333,9 +333,9 @@ class _Verifying:
                 (uncounted if since else problems).append(f"the key of {key.role} {problem}")
             else:
                 roles.add(key.role)
-        return _Signatures(roles, problems, uncounted)
+        return _ArchivedSignatures(roles, problems, uncounted)
 
-    def _override(self, name: str) -> _Result:
+    def _override(self, name: str) -> _ItemResult:
         envelope = read_envelope(self._files[name])
         order = override_of(envelope.payload)
         decision = f"releases/{order.release.name}/{order.series:06d}/promotion-{order.id}/{DECISION_FILE}"
@@ -347,9 +347,9 @@ class _Verifying:
         asked = f"asked for by {order.requested_by} at {iso(order.requested_at)}"
         about = f"{order.kind} to {order.release.name}, {asked}: {order.reason}"
         past = f"; past: {'; '.join(order.goes_past)}" if order.goes_past else ""
-        return _Result(problems, f"{about} ({order.ticket}), signed by {signed.words()}{past}", signed.good)
+        return _ItemResult(problems, f"{about} ({order.ticket}), signed by {signed.words()}{past}", signed.good)
 
-    def _promotion(self, folder: str) -> _Result:
+    def _promotion(self, folder: str) -> _ItemResult:
         statement, key_id, signature = self._only_signature(f"{folder}/{PUBLICATION_FILE}", PAYLOAD_TYPE)
         said = read_statement(statement)
         if said.predicate_type != PUBLICATION:
@@ -390,9 +390,9 @@ class _Verifying:
         people = "; ".join(f"{each.role} by {each}" for each in signers)
         right = order.kind if order else "the gate"
         about = f"promoted by {right} at {iso(promoted_at)} in run {record.holder}: {record.answer}; signed for {people}"
-        return _Result(problems, about)
+        return _ItemResult(problems, about)
 
-    def _prepared(self, folder: str) -> _Result:
+    def _prepared(self, folder: str) -> _ItemResult:
         override = self._files.get(f"{folder}/{OVERRIDE_FILE}")
         basis = override if override is not None else self._files[f"{folder}/{READINESS_FILE}"]
         order = override_of(read_envelope(override).payload) if override is not None else None
@@ -401,9 +401,9 @@ class _Verifying:
         release = Release(decided.name, decided.digest, self._environment)
         series = int(folder.split("/")[2])
         problems = envelope_problems(basis, decision, release, series, keys=self._keys, now=decided.time_verified, override=order)
-        return _Result(list(problems), f"decided at {iso(decided.time_verified)}; no record says that it was published")
+        return _ItemResult(list(problems), f"decided at {iso(decided.time_verified)}; no record says that it was published")
 
-    def _statement(self, name: str) -> _Result:
+    def _statement(self, name: str) -> _ItemResult:
         envelope = read_envelope(self._files[name])
         said = readiness_facts(read_statement(envelope.payload))
         decided = self._decided_by(f"{name.rpartition('/')[0]}/promotion/{DECISION_FILE}", said.evaluated_at)
@@ -423,7 +423,7 @@ class _Verifying:
         lacking = [role for role in ROLES if role not in signed.roles]
         left = f"; not signed for {', '.join(lacking)}" if lacking else ""
         about = f"{said.result} at {iso(said.evaluated_at)}, run {said.run_id}"
-        return _Result(problems, f"{about}; signed by {signed.words()}{left}")
+        return _ItemResult(problems, f"{about}; signed by {signed.words()}{left}")
 
     def _decided_by(self, name: str, made_at: datetime) -> Callable[[str], datetime | None]:
         """By when what was made at a moment was signed, as the decision in this file proves where the gate signed that."""
@@ -439,7 +439,7 @@ class _Verifying:
         self._statements[name] = said
         self._named.setdefault(said.run_id, {}).setdefault(said.evidence_digest, name)
 
-    def _said(self, name: str) -> _Result:
+    def _said(self, name: str) -> _ItemResult:
         envelope = read_envelope(self._files[name], STATED_TYPE)
         said = strict_json(envelope.payload)
         if said["schema"] != "phase5.stated/v1":
@@ -456,9 +456,9 @@ class _Verifying:
         if not problems and (beginning := _PROMOTED_BY.get(str(dict(document.get("candidate") or {}).get("fate")))) is not None:
             self._over[f"{name.rpartition('/')[0]}/{beginning}"] = name
         blockers = document.get("blockers") or []
-        return _Result(problems, f"{document.get('decision')} at {iso(stated_at)}, {len(blockers)} blockers")
+        return _ItemResult(problems, f"{document.get('decision')} at {iso(stated_at)}, {len(blockers)} blockers")
 
-    def _waiver(self, name: str) -> _Result:
+    def _waiver(self, name: str) -> _ItemResult:
         envelope = read_envelope(self._files[name], WAIVER_TYPE)
         waiver = waiver_of(envelope.payload.decode("ascii"))
         shown = {
@@ -479,9 +479,9 @@ class _Verifying:
             problems.append(f"it is waiver {waiver.id} for {waiver.environment or 'no environment'}")
         findings = ", ".join(f"{code}@{subject}" if subject else code for code, subject in sorted(waiver.pairs))
         until = f"until {iso(waiver.until)}: {waiver.reason} ({waiver.ticket})"
-        return _Result(problems, f"{waiver.row} {findings}, by {waiver.identity} for {signed.words()} {until}", signed.good)
+        return _ItemResult(problems, f"{waiver.row} {findings}, by {waiver.identity} for {signed.words()} {until}", signed.good)
 
-    def _acceptance(self, name: str) -> _Result:
+    def _acceptance(self, name: str) -> _ItemResult:
         envelope = read_envelope(self._files[name], ACCEPTANCE_TYPE)
         found = acceptance_of(envelope.payload)
         signed = self._signatures(envelope, lambda _: None, ACCEPTANCE_TYPE, made_at=found.at)
@@ -490,7 +490,7 @@ class _Verifying:
             problems.append(f"{found.role} has not signed it")
         if found.environment != self._environment:
             problems.append(f"it is for {found.environment}")
-        return _Result(problems, f"run {found.run_id}: {found}; signed by {signed.words()}", signed.good)
+        return _ItemResult(problems, f"run {found.run_id}: {found}; signed by {signed.words()}", signed.good)
 
     # --- what is numbered ----------------------------------------------------------------------------------------------------
 
