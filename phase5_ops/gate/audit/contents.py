@@ -16,8 +16,8 @@
     evidence/<run id>/...                              as the run sealed it
 
 A release that anything happened to in the period, or that was seen deployed in it, is there whole, from its first record to its
-last. Everything signed is a DSSE
-envelope, so that one way verifies all of it. What must not live here: calls, the file (`archive.py`), verifying.
+last. Everything signed is a DSSE envelope, so that one way verifies all of it. One file, since each kind of item is a few lines
+that put it in its place. What must not live here: calls, the file (`archive.py`), verifying.
 """
 
 import base64

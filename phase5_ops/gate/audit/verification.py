@@ -1,8 +1,9 @@
 """Verifies an archive offline: files by their digests, signatures by the trusted keys, records by what signed ones name. Pure.
 
 Starts at nothing: what is said of an item follows from its own signatures and from what signed records name, never from what the
-manifest claims of it. The keys in the archive are compared with the trusted ones, and trusted for nothing. What must not live
-here: reading the file (`archive.py`), how it is made (`contents.py`).
+manifest claims of it. The keys in the archive are compared with the trusted ones, and trusted for nothing. One file, since each
+kind of item is held against what all the others name. What must not live here: reading the file (`archive.py`), how it is made
+(`contents.py`).
 """
 
 from collections.abc import Callable, Iterator, Mapping

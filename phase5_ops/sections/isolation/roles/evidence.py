@@ -5,7 +5,8 @@ keys that its policies and its boundary name or let in by a wildcard, in an Allo
 lets in), for a batch that mixes both, and without any key, as in Scan; also on behalf of a caller without a tenant tag,
 for whom variables have their defaults. `dynamodb:LeadingKeys` holds the partition keys of a request; it is absent for Scan, and
 `ForAllValues` is true for an absent key. What cannot be known offline (source network, tags) is assumed to favour the caller: an
-Allow applies unless it surely does not, a Deny only if it surely does. Service control and session policies are not read.
+Allow applies unless it surely does not, a Deny only if it surely does. Service control and session policies are not read. One
+file, since every request is made and judged by the same few rules.
 
 Sources: IAM's policy evaluation logic and condition operators; DynamoDB's table of condition keys by action.
 """
