@@ -33,8 +33,9 @@ from phase5_ops.gate.attestation.said_by_decision import (
 from phase5_ops.gate.attestation.statement import OVERRIDE, TEST_RESULT, VERIFICATION_SUMMARY
 from phase5_ops.gate.records import Release
 
-LONGEST_WAIT = timedelta(days=14)
-"""Longest time from a readiness statement to the decision on it: a week of signing, and a confirmation run."""
+LONGEST_WAIT = timedelta(days=31)
+"""Longest time from a readiness statement to the decision on it: the longest that settings let a candidate wait and a signature
+stand, and a confirmation run."""
 
 DIGEST_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
 

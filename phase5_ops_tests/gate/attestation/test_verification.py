@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from annotated_types import Le
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -21,6 +22,7 @@ from phase5_ops.cli import app as cli
 from phase5_ops.gate.attestation.envelopes import canonical_json, envelope_bytes
 from phase5_ops.gate.attestation.keys import GATE, KeysError, key_set, keys_document, parse_keys
 from phase5_ops.gate.attestation.verification import verify
+from phase5_ops.policy import FlowPolicy, GatePolicy, Policy
 from phase5_ops_tests.gate.own_aws import DIGEST, NOW, RELEASE, Signers, decision_payload, readiness_payload
 
 pytestmark = pytest.mark.slow
@@ -146,12 +148,22 @@ def test_a_decision_on_another_readiness_envelope_is_not_verified(signers):
         ({"release": replace(RELEASE, name="other")}, "another digest"),
         ({"policy_digest": OTHER}, "under policy"),
         ({"time_verified": NOW - timedelta(days=1)}, "does not belong"),
-        ({"time_verified": NOW + timedelta(days=15)}, "does not belong"),
+        ({"time_verified": NOW + timedelta(days=32)}, "does not belong"),
         ({"time_verified": NOW + timedelta(hours=1)}, "from the future"),
     ],
 )
 def test_a_decision_that_does_not_fit_the_readiness_statement_is_not_verified(signers, changes, problem):
     said(problem, checked(complete(signers, **changes), signers.keys()))
+
+
+def test_whatever_waiting_the_settings_allow_a_decision_after_it_verifies(signers):
+    longest = max(timedelta(days=_most(GatePolicy, "sign_off_days")), timedelta(hours=_most(FlowPolicy, "deadline_hours")))
+    decided = NOW + longest + timedelta(hours=12)  # of a confirmation run
+    assert checked(complete(signers, time_verified=decided), signers.keys(), now=decided).ok
+
+
+def _most(policy: type[Policy], setting: str) -> float:
+    return next(limit.le for limit in policy.model_fields[setting].metadata if isinstance(limit, Le))
 
 
 def test_a_decision_needs_the_gates_signature(signers):
