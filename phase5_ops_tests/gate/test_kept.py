@@ -2,7 +2,7 @@
 
 import base64
 import json
-import tarfile
+import shutil
 from pathlib import Path
 
 import pytest
@@ -59,8 +59,7 @@ KINDS = {
 
 @pytest.fixture(params=ARCHIVES, ids=lambda path: path.name.removesuffix(".tar.xz"))
 def kept(request, tmp_path) -> Path:
-    with tarfile.open(request.param) as archive:
-        archive.extractall(tmp_path, filter="data")
+    shutil.unpack_archive(request.param, tmp_path)
     return tmp_path
 
 

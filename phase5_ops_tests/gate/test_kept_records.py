@@ -2,7 +2,7 @@
 
 import base64
 import json
-import tarfile
+import shutil
 from pathlib import Path
 
 import pytest
@@ -29,8 +29,7 @@ ARCHIVES = sorted((KEPT / "records").glob("*.tar.xz"))
 
 @pytest.fixture(params=ARCHIVES, ids=lambda path: path.name.removesuffix(".tar.xz"))
 def kept(request, tmp_path) -> Path:
-    with tarfile.open(request.param) as archive:
-        archive.extractall(tmp_path / "state", filter="data")
+    shutil.unpack_archive(request.param, tmp_path / "state")
     return tmp_path / "state"
 
 
