@@ -8,7 +8,13 @@ import zlib
 MOST_UNDECODABLE = 0.05
 
 #: Packings that are one stream, by how they begin.
-PACKINGS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
+PACKINGS = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    **dict.fromkeys((bytes((first,)) + b"\x2a\x4d\x18" for first in range(0x50, 0x60)), "zstd"),  # a frame that is skipped
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+}
 #: How packed data begins as base64: gzip, zstd, bzip2, xz, zip, and a subscription's envelope.
 BEGINNINGS_IN_BASE64 = (b"H4sI", b"KLUv", b"Qlpo", b"/Td6", b"UEsD", b"eyJtZXNzYWdl")
 _ZLIB_MAGIC = (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda")

@@ -76,6 +76,15 @@ def test_streams_that_are_joined_are_one_text(packing: str):
     assert read(pack(TEXT) + pack(b"end\n"))["file"] == TEXT + b"end\n"
 
 
+@pytest.mark.parametrize("first", [0x50, 0x5F])
+def test_zstd_may_begin_with_frames_to_skip(first: int):
+    skipped = bytes((first,)) + b"\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"meta"
+    assert read(skipped + zstd(TEXT) + skipped + zstd(b"end\n"))["file"] == TEXT + b"end\n"
+    for broken in (skipped[:-1], skipped + zstd(TEXT)[:-9], skipped + pa.compress(TEXT, codec="lz4", asbytes=True)):
+        with pytest.raises(FileUnreadable):
+            read(broken)
+
+
 @pytest.mark.parametrize(("packing", "end"), [*itertools.product(PACKINGS, ["cut"]), *itertools.product(STREAMS, ["garbage"])])
 def test_what_breaks_off_or_goes_on_with_something_else_is_not_read_in_silence(packing: str, end: str):
     data = PACKINGS[packing](TEXT)

@@ -5,6 +5,7 @@ its first line that has one.
 """
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,21 +29,31 @@ from phase5_ops.verdict import Judgement
 SCHEMA = "phase5.log-scan/v1"
 
 
+#: A comment, a separator, a quote or a bracket around: what is no id would be found in no line, and every line would pass.
+_MORE_THAN_AN_ID = re.compile(r"""^\s*\#|\s\#|[\t,;|]|^\s*["'`\[{<]|["'`\]}>]\s*$""")
+
+
 class TenantsUnreadable(Exception):
-    """The file of tenant ids cannot be read."""
+    """The file of tenant ids cannot be read, or a line of it is not one id."""
 
 
 def read_tenant_ids(path: Path) -> list[str]:
     """The ids of a file, one a line; a byte order mark and line ends of any kind are no part of an id.
 
     Raises:
-        TenantsUnreadable: no such file, no permission, or not UTF-8.
+        TenantsUnreadable: no such file, no permission, or not UTF-8; or a line has a comment, quotes or several ids.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise TenantsUnreadable(f"--tenants {path}: cannot be read: {error}") from error
     lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
+        if _MORE_THAN_AN_ID.search(line.rstrip("\r")):
+            raise TenantsUnreadable(
+                f"--tenants {path}: line {number} is not one tenant id: {printable(line[:80])}; "
+                "one id a line, without comments, quotes and separators"
+            )
     return lines[:-1] if lines and not lines[-1] else lines
 
 

@@ -19,7 +19,7 @@ from phase5_ops.input_files.archives import blocks
 from phase5_ops.input_files.files import contents
 from phase5_ops.policy import LogScanPolicy
 from phase5_ops.sandbox.state.ordinary_logs import execution_logs, ordinary_executions
-from phase5_ops.sections.isolation.logs.files import SCHEMA, as_text, read_tenant_ids, scan_files
+from phase5_ops.sections.isolation.logs.files import SCHEMA, TenantsUnreadable, as_text, read_tenant_ids, scan_files
 from phase5_ops.verdict import Finding, Judgement, Verdict
 from phase5_ops_tests.report.test_terminal import HOSTILE, RUNBOOK, WIDTHS, too_wide_or_steering
 
@@ -130,6 +130,22 @@ def test_ids_with_blanks_around_and_duplicates_are_cleaned_and_counted(log: Path
     judgement = scan([log], read_tenant_ids(path))
     assert judgement.verdict == "PASS"
     assert (judgement.facts["tenants"], judgement.facts["duplicate_ids"], judgement.facts["blank_ids"]) == (2, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "line", ["# ids", " # ids", "globex # prod", "globex\t#2", "acme,globex", "acme;eu", '"globex"', '["globex",', "`globex`"]
+)
+def test_a_line_that_is_more_than_an_id_is_refused_since_no_log_would_name_it(line: str, tmp_path: Path):
+    path = tmp_path / "ids"
+    path.write_text(f"acme\r\n{line}\r\n")
+    with pytest.raises(TenantsUnreadable, match="line 2 is not one tenant id"):
+        read_tenant_ids(path)
+
+
+def test_ids_with_signs_inside_are_ids(tmp_path: Path):
+    path = tmp_path / "ids"
+    path.write_text("Kunde.7\norg_1f\na#b\no'neil\nTENANT#acme\nacme (eu)\n")
+    assert len(read_tenant_ids(path)) == 6
 
 
 def test_an_id_that_is_a_common_word_is_reported(log: Path):
