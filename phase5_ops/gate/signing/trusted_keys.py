@@ -159,9 +159,7 @@ def merged(pinned: KeySet | None, present: KeySet, now: datetime) -> tuple[KeySe
     for key in older:
         here = present.keys.get(key.key_id)
         if here is not None and (key.revoked_at is not None or here.role != key.role):
-            raise KeysError(
-                f"key {key.key_id} of {key.role} was revoked or belonged to another role; the key must not sign for {here.role}"
-            )
+            raise KeysError(_former(key.key_id, key.role, here.role))
         if here is None and key.revoked_at is None:
             changes.append(f"the key {key.key_id} of {key.role} is revoked as of {iso(now)}")
             kept.append(replace(key, revoked_at=now))
@@ -170,6 +168,24 @@ def merged(pinned: KeySet | None, present: KeySet, now: datetime) -> tuple[KeySe
     known = pinned.keys if pinned else {}
     changes += [f"the key {key.key_id} of {key.role} is new" for key in present.keys.values() if key.key_id not in known]
     return key_set([*present.keys.values(), *kept]), tuple(changes)
+
+
+def _former(key_id: str, role: str, now_of: str) -> str:
+    return f"key {key_id} of {role} was revoked or belonged to another role; the key must not sign for {now_of}"
+
+
+def _refuse_former(present: KeySet, noted: PinnedKeys | None) -> None:
+    """Refuses present keys by what the state table notes of them: the file may be gone, and with it what was revoked.
+
+    Raises:
+        KeysError: a revoked key is present again, or one has another role than before.
+    """
+    if noted is None:
+        return
+    roles = {key_id: role for role, key_id in noted.present.items()}
+    for key in present.keys.values():
+        if (role := (noted.revoked or {}).get(key.key_id)) or roles.get(key.key_id, key.role) != key.role:
+            raise KeysError(_former(key.key_id, role or roles[key.key_id], key.role))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +242,7 @@ def pin_keys(
     if pinned is not None and noted is not None and (strange := _strange_roles(pinned, noted, max(now, _latest(settings)))):
         raise KeysError(f"{path} has a revoked key of {', '.join(sorted(strange))} that was never pinned; {_REMEDY}")
     present = load_keys(reader, settings.signing, SIGNERS)
+    _refuse_former(present, noted)
     keys, changes = merged(pinned, present, now)
     replaced = _replaced(pinned, noted, present, marked=os.path.lexists(path.with_name(MARK_NAME)))
     if (replaced.keys or replaced.unknown) and not may_replace(replaced):

@@ -188,6 +188,30 @@ def test_a_revoked_key_whose_revocation_was_moved_into_the_future_is_not_believe
         trusted_keys(reader, settings)
 
 
+def test_a_revoked_key_is_never_pinned_again_not_even_where_the_file_is_gone(seeded, reader, settings, state):
+    alias = settings.signing.key_of("ops-sre")
+    revoked = seeded.describe_key(KeyId=alias)["KeyMetadata"]["KeyId"]
+    pin_keys(reader, settings, state, NOW)
+    repoint(seeded, settings)
+    pin_keys(reader, settings, state, NOW, may_replace=lambda _: True)
+    noted = state.pinned_keys(settings.environment)
+    seeded.update_alias(AliasName=alias, TargetKeyId=revoked)
+    keys_file(settings).unlink()
+    with pytest.raises(KeysError, match="of ops-sre was revoked or belonged to another role; the key must not sign for ops-sre"):
+        pin_keys(reader, settings, state, NOW, may_replace=lambda _: True)
+    assert (keys_file(settings).exists(), state.pinned_keys(settings.environment)) == (False, noted)
+
+
+def test_a_key_changes_its_role_not_even_where_the_file_is_gone(seeded, reader, settings, state):
+    pin_keys(reader, settings, state, NOW)
+    of_gate = seeded.describe_key(KeyId=settings.signing.key_of("gate"))["KeyMetadata"]["KeyId"]
+    repoint(seeded, settings, "gate")
+    seeded.update_alias(AliasName=settings.signing.key_of("ops-sre"), TargetKeyId=of_gate)
+    keys_file(settings).unlink()
+    with pytest.raises(KeysError, match="of gate was revoked or belonged to another role; the key must not sign for ops-sre"):
+        pin_keys(reader, settings, state, NOW, may_replace=lambda _: True)
+
+
 def test_where_an_earlier_version_noted_only_present_keys_the_revoked_ones_count_and_are_noted_next_time(
     seeded, reader, settings, state, signers
 ):
