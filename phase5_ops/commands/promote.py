@@ -120,8 +120,8 @@ def to_instance(instance: "dg.DagsterInstance", names: DagsterNames) -> Post:
 def ask(settings: Settings, post: Post, state: StateTable, asked: RegistrationRequest) -> tuple[RegistrationAnswer, int]:
     """Posts the event, if there is nothing against it.
 
-    For a closed candidate nothing is posted and its end is reported, unless a new series is asked for; so it is where one is to
-    be aborted that has ended.
+    For a closed candidate nothing is posted and its end is reported, unless a new series is asked for. The end of one that is to
+    be aborted is reported too, and posted it is all the same: a new series may have been asked for that has not begun.
 
     Returns:
         What to print; and the series that the candidate has, or will have once the sensor has seen the event.
@@ -144,7 +144,8 @@ def ask(settings: Settings, post: Post, state: StateTable, asked: RegistrationRe
     if asked.abort and present is None:
         raise ConfigurationError(f"no candidate {release.name} in {release.environment}")
     if asked.abort and present is not None and present.fate not in (Fate.PENDING, Fate.READY_TO_SIGN):
-        text = f"{line(present)}; the candidate has ended, so there is nothing to abort"
+        post(release.name, asked.metadata())  # a new series that was asked for may be waiting for the sensor
+        text = f"{line(present)}; the candidate has ended, so there is nothing to abort but a new series that has not begun yet"
         return RegistrationAnswer(text, 1), present.series
     again = present is not None and present.fate in CLOSED and not asked.abort
     if present is not None and again and not asked.new_series:
@@ -245,7 +246,7 @@ def _attested(session: GateSession, candidate: Candidate, *, accept_break_glass:
 def _unless_replaced(session: GateSession, candidate: Candidate, record: Promotion) -> RegistrationAnswer:
     """The answer for a candidate whose promotion is proved: what is live no longer is not deployed again without an order."""
     release, at = candidate.release, record.promoted_at
-    history = released(session.state, session.keys, release.environment, since=at)
+    history = released(session.state, session.keys, release.environment, now=session.now, since=at)
     others = after(history, release, at)
     if by := next((each for each in others if not each.problems), None):
         back = f"; to go back to it: phase5 rollback {release.name}" if candidate.fate is Fate.PROMOTED else ""

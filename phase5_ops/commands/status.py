@@ -115,7 +115,7 @@ def releases(settings: Settings, tell: Callable[[str], None] = lambda _: None) -
         KeysError, SigningError: it cannot be told which keys to trust.
     """
     session = open_session(settings, "phase5 releases")
-    history = released(session.state, session.keys, settings.environment)
+    history = released(session.state, session.keys, settings.environment, now=session.now)
     try:
         return with_observed(history, session.observations.all(settings.environment), session.keys)
     except StateError as error:

@@ -54,7 +54,7 @@ def standing_document(state: StatedDocuments, keys: KeySet, candidate: Candidate
     problems = record_problems(record, release, series, keys=keys, now=record.promoted_at) if record else ()
     went = record is not None or candidate.fate is Fate.BREAK_GLASS
     since = record.promoted_at if record else candidate.registered_at
-    history = released(state, keys, release.environment, since=since) if went else []
+    history = released(state, keys, release.environment, now=now, since=since) if went else []
     by_glass = [each for each in history if each.kind is OrderKind.BREAK_GLASS and not each.problems and each.release == release]
     glass = next((each for each in by_glass if each.series == series), None)
     return as_it_stands(stated, Became(candidate, record is not None, problems, glass, replaced_by(history, release), now))

@@ -129,6 +129,17 @@ def test_an_aborted_candidate_reports_its_end_again_and_is_the_next_series_where
     assert (state.candidate(RELEASE).series, state.candidate(RELEASE).fate) == (2, Fate.PENDING)
 
 
+def test_a_new_series_that_the_sensor_has_not_seen_yet_is_aborted_with_the_rest(desk, state, instance):
+    post, asked = to_instance(instance, ALONE), RegistrationRequest("r-1", DIGEST)
+    ask(desk.settings, post, state, asked)
+    tick(desk, instance)
+    state.set_fate(state.candidate(RELEASE), Fate.REJECTED, "a row fails")
+    for wanted, code in (("new_series", 0), ("abort", 1)):
+        assert ask(desk.settings, post, state, replace(asked, **{wanted: True}))[0].exit_code == code
+    tick(desk, instance)
+    assert (state.candidate(RELEASE).series, state.candidate(RELEASE).fate) == (2, Fate.ABORTED)
+
+
 def waited(desk: Desk, release: Release, series: int = 1, **given):
     clock = iter(range(100))
     given = {"timeout": 3, "tell": lambda _: None, "monotonic": lambda: next(clock), "sleep": lambda _: None, **given}

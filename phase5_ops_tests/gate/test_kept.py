@@ -3,6 +3,7 @@
 import base64
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,9 @@ def test_its_table_tells_what_was_promoted_what_the_gate_said_and_who_signed(kep
     assert (candidate.series, candidate.fate) == (1, "PROMOTED")
     said = table.said(RELEASE, 1, keys)
     assert (said.document["decision"], said.document["exit_code"], said.document["blockers"]) == ("OPEN", 0, [])
-    assert [(each.release, each.problems) for each in released(table, keys, RELEASE.environment)] == [(RELEASE, ())]
+    assert [(each.release, each.problems) for each in released(table, keys, RELEASE.environment, now=datetime.now(UTC))] == [
+        (RELEASE, ())
+    ]
     payloads = [stored.payload for stored in table.statements(RELEASE)]
     assert {each.role for each in verified_sign_offs(table.sign_offs(RELEASE), payloads, keys)} == set(ROLES)
     promotion = table.promotion(RELEASE, 1)

@@ -3,6 +3,7 @@
 import base64
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ def test_there_is_an_archive_of_what_was_written_before():
 def test_every_record_is_read_and_its_signatures_count(desk):
     gate, environment = desk.open(), RELEASE.environment
     state, keys = gate.state, gate.keys
-    history = released(state, keys, environment)
+    history = released(state, keys, environment, now=datetime.now(UTC))
     assert sorted((str(each.kind), each.problems) for each in history) == [("BREAK_GLASS", ()), ("OPEN", ()), ("ROLLBACK", ())]
     frozen = state.statements(RELEASE)
     offs = verified_sign_offs(state.sign_offs(RELEASE), [each.payload for each in frozen], keys)

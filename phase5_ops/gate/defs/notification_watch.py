@@ -154,7 +154,7 @@ def _with_live(session: GateSession, changed: Changed, was: NoticeItem, tick: No
     notices: tuple[tuple[NoticeKind, str, tuple[str, ...]], ...] = ()
     with _said(tick, "the waivers of what is live could not be looked for"):
         since = tick.now - _LONGEST_WAIVER  # what went live before can have no waiver that is still to end
-        present = live(released(session.state, session.keys, session.settings.environment, since=since))
+        present = live(released(session.state, session.keys, session.settings.environment, now=tick.now, since=since))
         if present is not None:
             waivers = waivers_of(session.state, session.keys, present)
             told, notices = changes_of_live(was.seen, present.release, waivers, tick.now)

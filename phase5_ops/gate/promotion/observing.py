@@ -29,7 +29,9 @@ def observe(session: GateSession, present: PresentPlatform) -> str | None:
     state, environment = session.state, session.settings.environment
     noted = state.noted_releases(environment, malformed=lambda _: None)  # `released` shows them
     newest = max((at for at, _, _ in noted), default=None)
-    history = released(state, session.keys, environment, since=newest)
+    history = released(state, session.keys, environment, now=session.now, since=newest)
+    if not history:  # where nothing was noted, or what was noted last has no record
+        history = released(state, session.keys, environment, now=session.now)
     if not history:
         return None
     if (last := live(history)) is None:

@@ -122,7 +122,7 @@ def standing_problems(
     if candidate.fate is not Fate.PROMOTED or record is None:
         seen = f"the candidate is {candidate.fate}; a rollback goes back only to a release that this gate promoted"
         return against(GateReason.OVERRIDE_NOT_POSSIBLE, seen)
-    present = _live(state, keys, override.release.environment)
+    present = _live(state, keys, override.release.environment, now)
     if present is not None and present.release == override.release:
         seen = f"the release is live since {iso(present.at)}, by {BY[present.kind]}; there is nothing to go back from"
         return against(GateReason.OVERRIDE_NOT_POSSIBLE, seen)
@@ -133,10 +133,10 @@ def standing_problems(
     return against(GateReason.ATTESTATION_INVALID, *found)
 
 
-def _live(state: StateTable, keys: KeySet, environment: str) -> Released | None:
+def _live(state: StateTable, keys: KeySet, environment: str, now: datetime) -> Released | None:
     """What is live, as far as that is known: to go back to what is live already is needless, and harms nobody."""
     try:
-        return live(released(state, keys, environment))
+        return live(released(state, keys, environment, now=now))
     except Exception:  # whatever stands among the records of others must not keep anybody from going back
         log.exception("what is live in %s could not be read; the rollback goes on without it", environment)
         return None

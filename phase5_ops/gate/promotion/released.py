@@ -18,11 +18,12 @@ from phase5_ops.gate.attestation.observation import Observation, RecordedObserva
 from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import Override, stored_order
 from phase5_ops.gate.attestation.readiness_statement import StatedWaiver, readiness_facts
+from phase5_ops.gate.attestation.said_by_decision import SKEW
 from phase5_ops.gate.attestation.statement import read_statement
 from phase5_ops.gate.inputs.promotion_records import record_problems
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state.item_table import BATCH
-from phase5_ops.gate.state.items import PROMOTED, RELEASE_NAME, MalformedItem, Promotion, check_release, release_pk, slot
+from phase5_ops.gate.state.items import PROMOTED, RELEASE_NAME, MalformedItem, check_release, release_pk, slot
 from phase5_ops.gate.state.table import StateTable
 
 #: By what a release went to production, in words.
@@ -68,13 +69,16 @@ class Released:
         return f"{iso(self.at)} {about} by {BY[self.kind]}{order}, run {self.run_id}{doubt}"
 
 
-def released(state: StateTable, keys: KeySet, environment: str, *, since: datetime | None = None) -> list[Released]:
+def released(
+    state: StateTable, keys: KeySet, environment: str, *, now: datetime, since: datetime | None = None
+) -> list[Released]:
     """Every publication of an environment, oldest first.
 
     Args:
         state: the state table.
         keys: the trusted keys.
         environment: of the gate.
+        now: the present; a time after it counts only with the gate's signature.
         since: those before this moment are left out; None for all.
 
     Raises:
@@ -91,18 +95,19 @@ def released(state: StateTable, keys: KeySet, environment: str, *, since: dateti
     unreadable: list[MalformedItem] = []
     noted = [each for each in state.noted_releases(environment, malformed=unreadable.append) if since is None or each[0] >= since]
     for error in unreadable:
-        note(_of_unreadable_note(error, environment))
+        note(_of_unreadable_note(error, environment, now))
     for start in range(0, len(noted), BATCH):
         batch = noted[start : start + BATCH]
         state.read_ahead((release_pk(release), slot("PROMOTION", series)) for _, release, series in batch)
         for at, release, series in batch:
-            if (each := _published(state, keys, release, series, at=at)) is not None:
+            if (each := _published(state, keys, release, series, at=_noted_at(at, now), now=now)) is not None:
                 note(each)
     for stored in state.overrides(environment):
         order = stored_order(stored.id, stored.payload)
         if order is None or not _can_take_effect(order, environment) or (since is not None and order.until < since):
             continue
-        if (each := _published(state, keys, order.release, order.series, at=order.until, order=order)) is not None:
+        at = min(order.until, now)
+        if (each := _published(state, keys, order.release, order.series, at=at, now=now, order=order)) is not None:
             note(each)
     late = [each for each in found.values() if since is None or each.at >= since]
     return sorted(late, key=_place)
@@ -176,31 +181,39 @@ def waivers_of(state: StateTable, keys: KeySet, each: Released) -> tuple[StatedW
 
 
 def _published(
-    state: StateTable, keys: KeySet, release: Release, series: int, *, at: datetime, order: Override | None = None
+    state: StateTable, keys: KeySet, release: Release, series: int, *, at: datetime, now: datetime, order: Override | None = None
 ) -> Released | None:
     """The publication that the record of a series or of an order tells of; None where there is no record.
 
-    `at` is shown for one whose record cannot be read.
+    `at` is shown for one whose record cannot be read, or tells of a time to come without being signed.
     """
     kind = order.kind if order else OrderKind.OPEN
     try:
         record = state.promotion(release, series, override=order.id if order else "")
     except MalformedItem as error:
         return Released(release, series, kind, at, _UNKNOWN, order, (str(error),))
-    return None if record is None else _released(record, release, series, keys, order)
-
-
-def _released(record: Promotion, release: Release, series: int, keys: KeySet, order: Override | None = None) -> Released:
+    if record is None:
+        return None
     problems = record_problems(record, release, series, keys=keys, now=record.promoted_at, override=order)
-    kind = order.kind if order else OrderKind.OPEN
-    return Released(release, series, kind, record.promoted_at, record.holder, order, problems)
+    said = at if problems and not _has_come(record.promoted_at, now) else record.promoted_at
+    return Released(release, series, kind, said, record.holder, order, problems)
 
 
-def _of_unreadable_note(error: MalformedItem, environment: str) -> Released:
-    """What is shown for a note that names no record; one whose key has no time is in no other's place, and comes first."""
+def _has_come(at: datetime, now: datetime) -> bool:
+    """Whether it is no time to come, as far as clocks agree."""
+    return at <= now + SKEW
+
+
+def _noted_at(at: datetime, now: datetime) -> datetime:
+    """The time of a note; one that says none, or one to come, takes nobody's place, and comes first."""
+    return at if _has_come(at, now) else _BEGINNING
+
+
+def _of_unreadable_note(error: MalformedItem, environment: str, now: datetime) -> Released:
+    """What is shown for a note that names no record."""
     at = _BEGINNING
     with suppress(ValueError):
-        at = parse_iso(error.read.resource.partition(f" {PROMOTED}")[2].partition("#")[0])
+        at = _noted_at(parse_iso(error.read.resource.partition(f" {PROMOTED}")[2].partition("#")[0]), now)
     return Released(Release(error.read.resource, "", environment), 0, OrderKind.OPEN, at, _UNKNOWN, None, (str(error),))
 
 

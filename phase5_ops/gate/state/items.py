@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 #: The attribute in which an item says of which version it is; one without it is of the first, the only one there is so far.
 VERSION_ATTRIBUTE, VERSION = "schema", 1
 _UPDATE = "update phase5 here, see docs/upgrading.md"
+_STRANGE = "phase5 did not write it so: CloudTrail's data events tell who did; restore it from a backup, see docs/operating.md"
 
 RELEASE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -54,7 +55,7 @@ class MalformedItem(StateError):
         key = f"{item.get('pk')} {item.get('sk')}"
         said = in_one_line(error) if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
         newer = newer_version(item)
-        super().__init__(Read("dynamodb:Item", key, ReadStatus.INVALID, newer or said, 0, "", ""), _UPDATE if newer else None)
+        super().__init__(Read("dynamodb:Item", key, ReadStatus.INVALID, newer or said, 0, "", ""), _UPDATE if newer else _STRANGE)
 
 
 class ItemTooLarge(StateError):

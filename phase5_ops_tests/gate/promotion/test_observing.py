@@ -87,6 +87,12 @@ def test_it_is_appended_when_it_changes_and_names_how_it_was_found_out(desk):
     assert found[2].seen.deployed[0] == ("function", "cc-native-a", "1", "code-2")
 
 
+def test_a_note_of_a_time_to_come_without_a_record_keeps_nothing_from_being_recorded(desk):
+    state = desk.open().state
+    state.note_promotion(replace(RELEASE, name="r-9.9.9"), 1, NOW + timedelta(days=3650), ())
+    assert "AGREES" in looked(desk, Platform())
+
+
 def test_what_cannot_be_read_or_is_named_nowhere_is_unknown_and_never_agrees(desk):
     assert "UNKNOWN" in looked(desk, Platform(failed=("lambda:ListFunctions ACCESS_DENIED",)))
     desk.settings = desk.settings.model_copy(update={"deployed": DeployedPolicy()})

@@ -27,7 +27,7 @@ def table(signers: Signers) -> TableInMemory:
 
 
 def history(table: TableInMemory, signers: Signers, since: datetime | None = None):
-    return released(table, signers.keys(), RELEASE.environment, since=since)
+    return released(table, signers.keys(), RELEASE.environment, now=NOW + 9 * HOUR, since=since)
 
 
 def malformed_record_of_an_order(table: TableInMemory) -> None:
@@ -79,6 +79,16 @@ def test_a_note_whose_key_says_no_time_is_in_nobodys_place(table, signers):
     assert live(found).release == NEWER
     assert "AT#junk" in str(found[0])
     assert [each.release for each in history(table, signers, since=NOW)] == [RELEASE, NEWER]
+
+
+def test_a_time_to_come_is_believed_only_where_the_gate_signed_it(table, signers):
+    table.put(promoted_pk(RELEASE.environment), f"{PROMOTED}9999-01-01T00:00:00.000Z#zzz#000001", {"name": 7})
+    record = table.items[table.record_of(RELEASE)]
+    table.put(*table.record_of(RELEASE), {**record, "promoted_at": "2999-01-01T00:00:00.000Z"})
+    found = history(table, signers)
+    assert [(each.release.name, bool(each.problems)) for each in found[1:]] == [(RELEASE.name, True), (NEWER.name, False)]
+    assert live(found).release == NEWER
+    assert "CloudTrail" in str(found[0])
 
 
 def test_an_order_whose_names_are_no_keys_has_no_record_that_is_asked_for(table, signers, monkeypatch):
