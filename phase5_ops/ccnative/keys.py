@@ -36,7 +36,8 @@ BARE_TENANT_TABLES = frozenset(
 FREE_FORM_KEYS = {"cc-native-cache": "cacheKey"}
 
 _KIND = re.compile(r"[A-Z][A-Z0-9_]*(#.*)?", re.DOTALL)  # what may follow a tenant: a segment name and its value
-_TENANT_SEGMENT = re.compile(r"(?:^|[#:/|,\s\"'(\[])TENANT#")
+_TENANT_SEGMENT = re.compile(r"(?<![A-Za-z0-9_-])TENANT#")
+_AFTER_A_KEY = re.compile(r"""[\s"'`\\,;&<>()\[\]{}]""")  # how a text goes on behind a key that stands in it
 _SECOND_PLACE = ("ACCOUNT#", "SIGNAL#")
 _TENANT_IN_SORT_KEY = ("USER#", "AGENT#")  # partition keys whose sort key names the tenant
 _PATH_FORMS = ("audit-exports/", "execution://")
@@ -342,10 +343,10 @@ def _tenants_of_key(table: str, key: Mapping[str, str], scope: ExecutionScope) -
     return named
 
 
-def _segments(path: str, text: str, scope: ExecutionScope) -> Iterator[Naming]:
+def _segments(path: str, text: str, scope: ExecutionScope, *, in_text: bool = False) -> Iterator[Naming]:
     """The tenants after each `TENANT#` that starts a segment, and a known one in second place.
 
-    A `TENANT#` inside a tenant id is part of the id.
+    A `TENANT#` inside a tenant id is part of the id. `in_text`: the text may go on behind a key.
     """
     position = 0
     for prefix in _SECOND_PLACE:
@@ -358,9 +359,20 @@ def _segments(path: str, text: str, scope: ExecutionScope) -> Iterator[Naming]:
         rest = text[match.end() :]
         if not rest:
             return
-        naming = _reading(path, rest, scope, _fits_segments)
-        yield naming
+        naming = _reading_in_text(path, rest, scope) if in_text else _reading(path, rest, scope, _fits_segments)
+        if naming.tenant:
+            yield naming
         position = match.end() + len(naming.tenant)
+
+
+def _reading_in_text(path: str, rest: str, scope: ExecutionScope) -> Naming:
+    """Whom a key names that stands in a text: it ends where no tenant id fits as a whole; "" where it ends at once."""
+    known = (scope.tenant, *scope.other_tenants)
+    if any(_fits_segments(rest, tenant) for tenant in known):
+        return _reading(path, rest, scope, _fits_segments)
+    fitting = [tenant for tenant in known if rest.startswith(tenant) and _AFTER_A_KEY.match(rest, len(tenant))]
+    tenant = max(fitting, key=len) if fitting else _unknown_tenant(_AFTER_A_KEY.split(rest, maxsplit=1)[0])
+    return Naming(path, tenant, "key", _relation(tenant, scope))
 
 
 def _unknown_second_place(path: str, text: str, scope: ExecutionScope) -> Iterator[Naming]:
@@ -450,8 +462,8 @@ def plain_item(item: Mapping[str, Any]) -> dict[str, Any]:
 def tenants_named(document: Mapping[str, Any], scope: ExecutionScope) -> list[Naming]:
     """Every place of a plain document (item, event detail, tool answer) that names a tenant.
 
-    Fields named tenantId / tenant_id (or ending so, at any depth, also in JSON inside text), `TENANT#...` in any text, S3 keys
-    and `execution://` references, and the ids of the other test tenant as whole tokens.
+    Fields named tenantId / tenant_id, also of several (or ending so, at any depth, also in JSON inside text), `TENANT#...` in any
+    text and name, S3 keys and `execution://` references, and the ids of the other test tenant as whole tokens.
     """
     return list(_walk("", document, scope, 0))
 
@@ -462,6 +474,7 @@ def _walk(path: str, value: Any, scope: ExecutionScope, depth: int) -> Iterator[
     if isinstance(value, Mapping):
         for name, entry in value.items():
             below = f"{path}.{name}" if path else str(name)
+            yield from _text(below, str(name), scope)  # a map may be by tenant
             if kind := _tenant_field_kind(str(name), path):
                 yield from _tenant_field(below, entry, kind, scope)
             yield from _walk(below, entry, scope, depth + 1)
@@ -470,16 +483,16 @@ def _walk(path: str, value: Any, scope: ExecutionScope, depth: int) -> Iterator[
             yield from _walk(f"{path}[{position}]", entry, scope, depth + 1)
     elif isinstance(value, str):
         yield from _text(path, value, scope)
-        if value[:1] in ("{", "[") and len(value) <= _MAX_JSON_TEXT:
+        if value.lstrip()[:1] in ("{", "[", '"') and len(value) <= _MAX_JSON_TEXT:
             yield from _walk(path, _json_or_none(value), scope, depth + 1)
 
 
 def _tenant_field_kind(name: str, path: str) -> str:
     """`id` for a field that holds a tenant id, `perhaps` for one that may also hold a display name, "" for any other."""
     bare = _letters(name)
-    if bare.endswith("tenantid") or (bare == "id" and _letters(path).endswith("tenant")):
+    if bare.endswith(("tenantid", "tenantids")) or (bare in ("id", "ids") and _letters(path).endswith(("tenant", "tenants"))):
         return "id"
-    return "perhaps" if bare == "tenant" else ""
+    return "perhaps" if bare in ("tenant", "tenants") else ""
 
 
 def _letters(text: str) -> str:
@@ -495,7 +508,7 @@ def _tenant_field(path: str, value: Any, kind: str, scope: ExecutionScope) -> It
 
 
 def _text(path: str, text: str, scope: ExecutionScope) -> Iterator[Naming]:
-    yield from _segments(path, text, scope)
+    yield from _segments(path, text, scope, in_text=True)
     for form in _PATH_FORMS:
         for match in re.finditer(re.escape(form), text):
             if rest := text[match.end() :]:
