@@ -33,7 +33,7 @@ from phase5_ops.gate.defs.stating import Describe, last_stated, state_document
 from phase5_ops.gate.defs.tick_errors import said_of
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.inputs import dagster_records as check_state
-from phase5_ops.gate.inputs.candidate_events import are_all, candidate_events, forgotten
+from phase5_ops.gate.inputs.candidate_events import are_all, candidate_events, database_of, forgotten
 from phase5_ops.gate.inputs.read import DecidingSession, as_promoted, look_again, read_inputs
 from phase5_ops.gate.promotion.observing import observe
 from phase5_ops.gate.promotion.publication import begun
@@ -152,7 +152,8 @@ def _register(session: DecidingSession, cursor: str | None, tick: Tick, now: dat
         The cursor for the next tick; and whether all was read: an abort that is still unread is applied before anything opens.
     """
     settings, names = session.settings, DagsterNames.of(session.settings)
-    noted = session.state.applied_events(settings.environment)
+    database = database_of(session.instance)
+    noted = session.state.applied_events(settings.environment, database)
     if forgotten(cursor, noted):
         tick.lines.append(_FORGOTTEN)
     asset = names.key(candidates.ASSET)
@@ -178,7 +179,8 @@ def _register(session: DecidingSession, cursor: str | None, tick: Tick, now: dat
                 tick.lines.append(f"registered {wanted.release.name} {wanted.release.digest}, series {candidate.series}")
             session.instance.add_dynamic_partitions(names.releases, [wanted.release.name])
     if following != noted:
-        session.state.note_applied_events(settings.environment, following, instead_of=noted)  # refused: another daemon did
+        # refused where another daemon did
+        session.state.note_applied_events(settings.environment, database, following, instead_of=noted)
     if are_all(events, _EVENTS_A_TICK):
         return following, True
     tick.lines.append(f"{len(events)} events were read, and there may be more: the next tick goes on, and no candidate before it")

@@ -5,7 +5,8 @@ smaller id may come after one with a larger. A tick that went on behind the larg
 abort, would be lost. So the last minutes are read again, and the cursor says what of them was applied.
 
 Dagster keeps the cursor, and the state table what the events did. Where the table is put back to an earlier moment, an abort
-since then would be forgotten. So the table keeps the cursor too, and what either of them does not know is applied again.
+since then would be forgotten. So the table keeps the cursor too, one for each database of Dagster, and what either of them does
+not know is applied again.
 """
 
 from bisect import bisect_left
@@ -16,6 +17,7 @@ from typing import Self
 
 import dagster as dg
 from dagster import DagsterInstance
+from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 
 _LONGEST_ID = 18  # digits
 _BEYOND = 10**_LONGEST_ID  # every storage id
@@ -93,6 +95,12 @@ def forgotten(cursor: str | None, noted: object) -> bool:
     """
     there = EventCursor.read(cursor)
     return noted is not None and there.and_also(EventCursor.read(noted)) != there
+
+
+def database_of(instance: DagsterInstance) -> str:
+    """Names the database of an instance: storage ids mean nothing in another, and two instances may serve one state table."""
+    storage = instance.run_storage
+    return storage.get_run_storage_id() if isinstance(storage, SqlRunStorage) else ""
 
 
 def candidate_events(

@@ -32,7 +32,7 @@ RELEASE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 #: How the sort keys of an environment's own partitions begin.
-OPEN, OVERRIDE, PROMOTED, PINNED, EVENTS = "CANDIDATE#", "OVERRIDE#", "AT#", "PINNED", "EVENTS"
+OPEN, OVERRIDE, PROMOTED, PINNED, EVENTS = "CANDIDATE#", "OVERRIDE#", "AT#", "PINNED", "EVENTS#"
 
 Item = Mapping[str, Any]
 Made = TypeVar("Made", bound="DataclassInstance")

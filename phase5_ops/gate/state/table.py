@@ -11,7 +11,7 @@
     OVERRIDES#<environment>         OVERRIDE#<id>                   a rollback or break-glass, as it is signed
     OVERRIDES#<environment>         OVERRIDE#<id>#SIGNATURE#<role>#<id>   one signature of it
     OPEN#<environment>              CANDIDATE#<name>                that the candidate may be open: for finding it, never trusted
-    OPEN#<environment>              EVENTS                          how far Dagster's events of candidates were applied here
+    OPEN#<environment>              EVENTS#<Dagster's database>     how far its events of candidates were applied here
     KEYS#<environment>              PINNED                          which keys `phase5 init` pinned: their ids, never the keys
     KEYS#<environment>              PINNED#<when>                   the same, each time it pinned others
     PROMOTED#<environment>          AT#<when>#<name>#<series>       one promotion and what was waived for it, in order of time:
@@ -174,14 +174,17 @@ class StateTable(ItemTable):
             open_pk(release.environment), OPEN + release.name, changes, "#listed_at = :was_listed_at", {"was_listed_at": mark}
         )
 
-    def applied_events(self, environment: str) -> object:
-        """How far the events that register candidates were applied here, as it was noted last; None where nothing is noted."""
-        item = self._get(open_pk(environment), EVENTS)
+    def applied_events(self, environment: str, database: str) -> object:
+        """How far the events that register candidates were applied here, as it was noted last; None where nothing is noted.
+
+        `database` names the one of Dagster that the events are in: each has storage ids of its own.
+        """
+        item = self._get(open_pk(environment), EVENTS + database)
         return None if item is None else item.get("cursor")
 
-    def note_applied_events(self, environment: str, cursor: str, *, instead_of: object) -> Written:
+    def note_applied_events(self, environment: str, database: str, cursor: str, *, instead_of: object) -> Written:
         """Notes how far events were applied; refused where something else is noted than was read."""
-        item = {"pk": open_pk(environment), "sk": EVENTS, "cursor": cursor}
+        item = {"pk": open_pk(environment), "sk": EVENTS + database, "cursor": cursor}
         return self._put(item, "attribute_not_exists(#cursor) OR #cursor = :was", {"was": instead_of})
 
     def renew(self, candidate: Candidate) -> Written:

@@ -24,7 +24,7 @@ from phase5_ops.gate.defs import sensor
 from phase5_ops.gate.defs.notification_watch import watch_notices
 from phase5_ops.gate.drill.cases import complete_inputs
 from phase5_ops.gate.inputs import dagster_records as check_state
-from phase5_ops.gate.inputs.candidate_events import candidate_events
+from phase5_ops.gate.inputs.candidate_events import candidate_events, database_of
 from phase5_ops.gate.inputs.read import DecidingSession, as_promoted
 from phase5_ops.gate.records import ReadinessRun, Release, RunFacts, RunState, Waiver
 from phase5_ops.gate.signing.kms import load_key
@@ -188,16 +188,27 @@ def test_a_state_table_that_was_put_back_has_the_aborts_since_then_applied_befor
     register(sources, abort="true")
     settled = tick(sources, before, datetime.now(UTC) + timedelta(minutes=5)).cursor
     state, aborted = sources.state, sources.state.candidate(Release("r-1", "", "production"))
-    assert (aborted.fate, state.applied_events("production")) == (Fate.ABORTED, settled)
+    assert (aborted.fate, state.applied_events("production", database_of(sources.instance))) == (Fate.ABORTED, settled)
     # the table as of before the abort
     state.set_fate(aborted, Fate.PENDING)
-    state.note_applied_events("production", before, instead_of=settled)
+    state.note_applied_events("production", database_of(sources.instance), before, instead_of=settled)
     judged(monkeypatch, signed=True)  # all has signed what would open now
     found = tick(sources, settled, datetime.now(UTC) + timedelta(minutes=6))
     assert (fate(sources), found.requests) == (Fate.ABORTED, [])
     assert "the state table does not know of events that were applied" in found.lines[0]
     again = tick(sources, found.cursor, datetime.now(UTC) + timedelta(minutes=6))
     assert not any("does not know" in line for line in again.lines)
+
+
+def test_what_another_dagster_has_applied_to_the_table_says_nothing_of_this_ones_events(sources):
+    register(sources)
+    cursor = tick(sources, None, datetime.now(UTC) + timedelta(minutes=5)).cursor
+    with dg.DagsterInstance.ephemeral() as other:
+        noted = database_of(other)
+        assert noted != database_of(sources.instance) == database_of(sources.instance)
+        sources.state.note_applied_events("production", noted, "0", instead_of=None)
+    found = tick(sources, cursor, datetime.now(UTC) + timedelta(minutes=6))
+    assert not any("does not know" in line for line in found.lines)
 
 
 def test_no_candidate_is_worked_on_before_all_events_are_read(sources, monkeypatch):
