@@ -34,7 +34,7 @@ from phase5_ops.sections.isolation.roles.leading_keys import (
 )
 from phase5_ops.sections.isolation.roles.table_parts import INDEX, STREAM, parts_named
 
-LONGER = "acme-eu"
+LONGER = f"{OWN}-eu"
 
 #: Actions that reach items, by whether IAM can bind them to a key. Like Scan, GetRecords, exports, restores into another table,
 #: streaming to Kinesis and what gives somebody else the table carry no key at all.

@@ -17,8 +17,8 @@ from typing import Any
 
 from phase5_ops.ccnative.keys import APPROVED
 
-OWN = "acme"  # the caller's tenant in the requests that roles are tested with
-OTHER = "zeta"  # any other tenant
+OWN = "phase5-caller"  # the tenant of the caller in the requests that roles are tested with: no policy names it
+OTHER = "phase5-another"  # any other tenant
 LEADING_KEYS = "dynamodb:leadingkeys"
 
 _TAG_PREFIX = "aws:principaltag/"

@@ -99,6 +99,8 @@ def test_a_deny_of_one_index_says_nothing_of_the_others():
         (statement(resources=["arn:aws:dynamodb:*:*:table/cc-native-*"]), {UNSCOPED}),
         (statement(resources=[f"arn:aws:dynamodb:us-west-2:*:table/{TABLE}"]), {UNSCOPED}),
         (statement(**leading([f"TENANT#{TAG}*"])), {PREFIX}),  # acme* fits acme-eu
+        *((statement(**leading([f"TENANT#{name}"])), {UNSCOPED}) for name in ("acme", "zeta", "acme-eu", "ACME", "tenant-a")),
+        (statement(**leading([f"TENANT#{TAG.replace('}', ', acme}')}"])), {UNSCOPED}),  # of callers without the tag
         (statement(**leading([f"TENANT#{TAG}"], "ForAllValues:StringEqualsIgnoreCase")), {PREFIX}),
         (statement(**leading(["TENANT#*"])), {UNSCOPED}),
         (statement(**leading(["*"])), {UNSCOPED}),
