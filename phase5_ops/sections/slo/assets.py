@@ -74,6 +74,7 @@ def gather_tool_slo_summary(run: RunContext, tables: Tables) -> Summary:
         region=reader.region,
         account=run.account,
         now=now,
+        listed=listed,
     )
     return tool_slo_summary(
         series,

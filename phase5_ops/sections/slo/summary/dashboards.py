@@ -56,6 +56,7 @@ def dashboard_coverage(
     region: str,
     account: str | None,
     now: datetime | None = None,
+    listed: Iterable[MetricSet] = (),
 ) -> DashboardCoverage:
     """What the dashboards show of the registered tools.
 
@@ -69,6 +70,7 @@ def dashboard_coverage(
         account: the account of the metrics; a line that names another `accountId` shows other metrics; if the account is not
             known (None, `unknown`), any line that names one may.
         now: tells a fixed time range of the past from one that is still running; None: any fixed end counts as past.
+        listed: the sets of the metrics that CloudWatch has, of tools that are not registered too: they take up lines of a graph.
     """
     required = _required(registered_tools, error_sets)
     shown: dict[tuple[str, str], Sequence[str]] = {}
@@ -76,6 +78,7 @@ def dashboard_coverage(
     not_understood: dict[str, list[str]] = {}
     malformed = []
     place = Place(namespace, region, account)
+    others = frozenset(listed)
     known = {needed for metrics in required.values() for sets in metrics.values() for needed in sets}
     for name, body in sorted(bodies.items()):
         read = lines_of(body, place, now, partial(_found, known, place))
@@ -85,7 +88,7 @@ def dashboard_coverage(
         lines, unread = read
         if unread:
             not_understood[name] = unread
-        drawn = _Drawn(lines, required)
+        drawn = _Drawn(lines, required, others)
         for tool in required:
             answers = {metric: drawn.shows(tool, metric) for metric in TOOL_METRICS}
             if metrics := [metric for metric, (whole, _) in answers.items() if whole]:
@@ -137,9 +140,9 @@ MOST_LINES = 500
 class _Drawn:
     """What a dashboard draws, with an index of the metrics by name: there may be thousands of lines and metrics."""
 
-    def __init__(self, lines: Sequence[Line], required: _Required) -> None:
+    def __init__(self, lines: Sequence[Line], required: _Required, listed: frozenset[MetricSet]) -> None:
         self._required = required
-        self._needed = [needed for metrics in required.values() for sets in metrics.values() for needed in sets]
+        self._drawable = listed.union(needed for metrics in required.values() for sets in metrics.values() for needed in sets)
         self._lines: dict[Line, bool] = {}
         self._by_name: dict[MetricSet, list[tuple[Line, LineSource]]] = {}
         self._others: list[tuple[Line, LineSource]] = []
@@ -172,10 +175,10 @@ class _Drawn:
         if line not in self._lines:
             most = min(line.limit if line.limit is not None else MOST_LINES, MOST_LINES)
             drawn: set[object] = set()
-            for needed in self._needed if line.separate or line.limit is not None else ():
-                if any(source.finds(needed) for source in line.sources):
-                    dimensions = dict(needed.dimensions)
-                    drawn.add(tuple(map(dimensions.get, line.groups)) if line.groups else needed)
+            for metric in self._drawable if line.separate or line.limit is not None else ():
+                if any(source.finds(metric) for source in line.sources):
+                    dimensions = dict(metric.dimensions)
+                    drawn.add(tuple(map(dimensions.get, line.groups)) if line.groups else metric)
             self._lines[line] = len(drawn) <= most
         return self._lines[line]
 

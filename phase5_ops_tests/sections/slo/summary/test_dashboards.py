@@ -21,7 +21,9 @@ def registered(*tools):
     return registered_tools([registry_item(tool) for tool in tools], GOOD_READ, (), observed_at=NOW).rows
 
 
-def shown(*lines, tools=("crm.create_task",), errors=(), region=None, body=None, account="123456789012", of_account=None):
+def shown(
+    *lines, tools=("crm.create_task",), errors=(), region=None, body=None, account="123456789012", of_account=None, listed=()
+):
     """The metrics of crm.create_task that a dashboard of one widget shows."""
     properties = {"metrics": list(lines)} | ({"region": region} if region else {})
     properties |= {"accountId": of_account} if of_account else {}
@@ -31,7 +33,8 @@ def shown(*lines, tools=("crm.create_task",), errors=(), region=None, body=None,
         MetricSet.of("tool_error", {"tool_name": "crm.create_task", "connector_id": "crm_salesforce", "tenant_id": tenant})
         for tenant in errors
     ]
-    coverage = dashboard_coverage({"d": body}, table, sets, namespace=NAMESPACE, region="us-east-1", account=account)
+    where = {"namespace": NAMESPACE, "region": "us-east-1", "account": account}
+    coverage = dashboard_coverage({"d": body}, table, sets, **where, listed=listed)
     found = coverage.of_tool("crm.create_task")
     return list(found[0]["metrics"]) if found else []
 
@@ -196,6 +199,17 @@ def test_a_query_with_a_limit_shows_errors_only_where_it_draws_every_tenants_lin
     query = 'SELECT SUM(tool_error) FROM "CCNative/Execution" GROUP BY tool_name{} ORDER BY SUM() DESC{}'
     assert (shown([{"expression": query.format(", tenant_id", limit)}], errors=errors) == ["tool_error"]) is all_lines
     assert shown([{"expression": query.format("", limit)}], errors=errors) == ["tool_error"]
+
+
+def test_a_tool_that_is_not_registered_takes_a_line_too():
+    one = [{"expression": 'SELECT MAX(tool_latency_ms) FROM "CCNative/Execution" GROUP BY tool_name ORDER BY MAX() DESC LIMIT 1'}]
+    other = MetricSet.of("tool_latency_ms", {"tool_name": "old.tool", "connector_id": "old"})
+    of_tenant = MetricSet.of("tool_error", {"tool_name": "old.tool", "connector_id": "old", "tenant_id": "t-1"})
+    assert shown(one, listed=[of_tenant]) == ["tool_latency_ms"]
+    assert shown(one, listed=[other]) == []
+    errors = [f"t-{number}" for number in range(500)]
+    assert shown([{"expression": SEARCH_ERRORS}], errors=errors, listed=[other]) == ["tool_error"]
+    assert shown([{"expression": SEARCH_ERRORS}], errors=errors, listed=[of_tenant]) == []
 
 
 def test_more_lines_than_a_graph_draws_do_not_show_them_all():
