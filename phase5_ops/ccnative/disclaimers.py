@@ -135,7 +135,7 @@ _TO_FILL_IN = re.compile(
 )
 
 _NO_MORE = (
-    r"(?:deprecated|obsolete|outdated|out of date|superseded|retired|withdrawn|invalid|wrong|broken(?! (?:down|into|up)\b)"
+    r"(?:deprecated|obsolete|outdated|out of date|superseded|retired|withdrawn|invalid|wrong|broken(?! (?:down|into|out|up)\b)"
     r"|abandoned|discontinued|unmaintained|replaced|revoked|void"
     r"|no longer (?:valid|used|in use|maintained|current|correct|applicable|supported|in force|accurate|up to date)"
     r"|not (?:valid|to be used|maintained|current|in force|approved|correct|reviewed|up to date|for use|for production)"
@@ -163,8 +163,9 @@ _IS = (
 )
 _IN_A_CASE = r"\b(?:if|when|while|unless|during|in case)\b"
 _DISOWN_MARK = re.compile(
-    r"(?:deprecated|obsolete|outdated|superseded|retired|withdrawn|archived|invalid)(?!\s*: ?(?:no|none|never|false|n/a)\b)"
-    r"(?:\s*[:;,.!(\[\u2013\u2014-]|\]|\)| use | see | do |$)"
+    r"(?:deprecated|obsolete|outdated|out of date|superseded|retired|withdrawn|archived|invalid)"
+    r"(?!\s*: ?(?:no|none|never|false|n/a)\b)"
+    r"(?:\s*[:;,.!(\[\u2013\u2014-]|\]|\)| use | see | do | (?:since|as of|in favou?r of) | (?:in |on )?\d|$)"
 )
 #: A mark in capitals before what the section tells people to do: `**DO NOT USE** Restart the tool.`
 _MARK_IN_CAPITALS = re.compile(
