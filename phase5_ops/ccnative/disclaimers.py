@@ -90,9 +90,10 @@ _POSTPONED = (
     re.compile(rf"(?:\w+ )?{_SELF} (?:go(?:es)?|comes?|belongs?) here$"),
     re.compile(r"you can help\b.*\b(?:expand|add|writ|complet|improv|fill)ing\b"),
     re.compile(
-        r"(?:more )?(?:to follow|later|soon|pending|missing|empty|none|stub|draft|watch this space|stay tuned"
+        r"(?:more )?(?:to follow|coming|later|soon|pending|missing|empty|none|stub|draft|watch this space|stay tuned"
         r"|check back(?: \w+)*)$"
     ),
+    re.compile(r"(?:(?:the )?same )?(?:as|see) (?:above|before)$|(?:tk)+$|[a-z0-9]$"),
     re.compile(
         rf"(?:(?:this|the|these) {_SELF} (?:is|are|was|were|has been|have been) )?"
         r"(?:intentionally |deliberately |purposely )?left (?:intentionally |deliberately )?(?:blank|empty|out|open)"

@@ -20,7 +20,10 @@ _NO_VALUE = frozenset(
     | {"tbd", "tba", "todo", "fixme"}
 )
 #: The same where no other word says more (`missing email`). `object` is what is left of `[object Object]`.
-_EMPTY = frozenset({"void", "empty", "blank", "unset", "missing", "object", "placeholder", "dummy", "true", "false", "nothing"})
+_EMPTY = frozenset(
+    {"void", "empty", "blank", "unset", "missing", "object", "placeholder", "dummy", "true", "false", "nothing"}
+    | {"ditto", "idem"}
+)
 #: The same, and people's names (`An Na`).
 _NO_NUMBER = frozenset({"na", "nan", "nil"})
 #: Words that name a role anybody may have: with a word for no value (`unknown user`) they add nothing.
@@ -65,7 +68,7 @@ _SPELLINGS = {r"\bn\s*[/.]\s*a\b": "none", r"\bno[ -]one\b": "noone", r"n['\u201
 #: A field's name before its text: one to three words without a digit, which no ticket's number is.
 _FIELD = re.compile(r"\W*[^\W\d]+(?: [^\W\d]+){0,2}\W*[:=](?P<text>.+)", re.DOTALL)
 _BY_A_ROLE = re.compile(r"\b(?:by|from) (?:the |a )?(?:user|caller|requester|requestor|person)\b")
-_TEMPLATE = re.compile(r"\$\{.*?\}|\{\{.*?\}\}|<[^<>]*>|%\([^)]*\)s|%[sv]\b|\$\w+")
+_TEMPLATE = re.compile(r"%%[^%]*%%|\$\{.*?\}|\{\{.*?\}\}|<[^<>]*>|%\([^)]*\)s|%[sv]\b|\$\w+")
 _WORD = re.compile(r"[^\W_]+")
 
 

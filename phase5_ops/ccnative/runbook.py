@@ -87,6 +87,7 @@ _ABOUT_THE_FILE = re.compile(
     re.IGNORECASE,
 )
 _FIELDS = re.compile(r"\s[/|\u00b7\u2022]\s|[;,]\s")
+_LABEL_ALONE = re.compile(r"[\W_]*\w+(?:[ '-]\w+){0,2}\s*:[\W_]*")  # what comes of it says that itself
 _LABEL = re.compile(r"^\W*\w+(?: \w+){0,2}\s*:(?=\W*\w)[*_\s]*")
 
 
@@ -141,7 +142,7 @@ def parse(text: str) -> list[RunbookSection]:
 
 def _says_what_to_do(sentence: str) -> bool:
     """False also for an unfilled template, a number alone, a label with nothing after it, and who owns the file."""
-    if says_nothing(sentence) or _NUMBER.fullmatch(sentence):
+    if says_nothing(sentence) or _NUMBER.fullmatch(sentence) or _LABEL_ALONE.fullmatch(sentence):
         return False
     if all(_ABOUT_THE_FILE.fullmatch(field) for field in _FIELDS.split(sentence) if field.strip()):
         return False

@@ -47,6 +47,15 @@ def test_what_only_says_that_it_will_be_written_is_empty(anchor, empty):
     assert codes(case("r4_placeholders.md"), anchor) == ["runbook_section_empty"] * empty
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["Steps:", "**What to do:**", "%%steps%%", "...coming...", "TKTK", "Same as above", "See above.", "ditto", "idem", "a"],
+)
+def test_a_label_a_pointer_or_a_letter_alone_says_nothing(text):
+    assert codes(f"## Fire\n\n{text}\n", "fire") == ["runbook_section_empty"]
+    assert codes(f"## Fire\n\n{text}\n\n    systemctl restart tool\n", "fire") == []
+
+
 # --- generated runbooks ------------------------------------------------------------------------------------------------------
 
 WRITTEN = [
