@@ -30,7 +30,7 @@ SCHEMA = "phase5.log-scan/v1"
 
 
 #: A comment, a separator, a quote or a bracket around: what is no id would be found in no line, and every line would pass.
-_MORE_THAN_AN_ID = re.compile(r"""^\s*\#|\s\#|[\t,;|]|^\s*["'`\[{<]|["'`\]}>]\s*$""")
+_MORE_THAN_AN_ID = re.compile(r"""^\s*\#|\S\s+[^\w\s]|[:=]\s+\S|[\t,;|]|^\s*["'`\[{<]|["'`\]}>]\s*$""")
 
 
 class TenantsUnreadable(Exception):

@@ -133,7 +133,21 @@ def test_ids_with_blanks_around_and_duplicates_are_cleaned_and_counted(log: Path
 
 
 @pytest.mark.parametrize(
-    "line", ["# ids", " # ids", "globex # prod", "globex\t#2", "acme,globex", "acme;eu", '"globex"', '["globex",', "`globex`"]
+    "line",
+    [
+        "# ids",
+        " # ids",
+        "globex # prod",
+        "globex\t#2",
+        "globex (prod)",
+        "globex -- prod",
+        "globex: prod",
+        "acme,globex",
+        "acme;eu",
+        '"globex"',
+        '["globex",',
+        "`globex`",
+    ],
 )
 def test_a_line_that_is_more_than_an_id_is_refused_since_no_log_would_name_it(line: str, tmp_path: Path):
     path = tmp_path / "ids"
@@ -144,8 +158,8 @@ def test_a_line_that_is_more_than_an_id_is_refused_since_no_log_would_name_it(li
 
 def test_ids_with_signs_inside_are_ids(tmp_path: Path):
     path = tmp_path / "ids"
-    path.write_text("Kunde.7\norg_1f\na#b\no'neil\nTENANT#acme\nacme (eu)\n")
-    assert len(read_tenant_ids(path)) == 6
+    path.write_text("Kunde.7\norg_1f\na#b\no'neil\nTENANT#acme\nacme eu\nacme:eu\n")
+    assert len(read_tenant_ids(path)) == 7
 
 
 def test_an_id_that_is_a_common_word_is_reported(log: Path):
